@@ -1,4 +1,4 @@
-/** Stored images, unpacked for the builder to build on: `build/bases/<stack>.<hex>/`. Each is a storage that is only read once it is complete. */
+/** Stored images, unpacked for the builder to build on: `build/bases/<stack>.<hex>/`. Each is a storage that is complete and only read. */
 import { renameSync } from 'node:fs';
 import { open, rename, rm, writeFile } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
@@ -19,9 +19,9 @@ import { ensureDirectory } from '../sys/write-file.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 
 export interface BaseCopy {
-  /** The folder of the storage. Its only image is called `localhost/<stack>`. */
+  /** The storage's folder. Its only image is `localhost/<stack>`. */
   readonly store: string;
-  /** The stored image, with the DiffIDs by which the builder knows its layers: they were packed again. */
+  /** The stored image, with the DiffIDs that the builder knows: packing a layer again changes its DiffID. */
   readonly image: Image;
 }
 
@@ -35,8 +35,8 @@ const toCopyName = (stack: StackName, image: ImageDigest) =>
   `${stack}.${image.slice('sha256:'.length)}`;
 
 /**
- * The copy of a stack's image; the first build on that image makes it. Precondition: the caller has pinned the image and its layers. Throws
- * ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_DISK_FULL, and the errors of `runContained`.
+ * Returns the copy of a stack's image; the first build on the image makes it. Precondition: the caller has pinned the image and its layers.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_DISK_FULL, and the errors of `runContained`.
  */
 export async function ensureBaseCopy(
   layout: Layout,
@@ -70,7 +70,7 @@ async function makeCopy(
   await rm(archive);
   await guardDisk(`write ${store}`, async () => {
     await writeFile(`${made}/${DIFF_IDS}`, JSON.stringify(diffIds));
-    // The builder does not sync, and a copy that a power cut left incomplete would be taken for the base.
+    // The builder does not sync. After a power cut, an incomplete copy would be taken for the base.
     await runInBuilder(quiet, 'base', ['sync', '--file-system', made]);
     ensureClosedFolder(baseCopiesDir(layout));
     await moveUnlessThere(made, store);
@@ -95,7 +95,7 @@ async function packImage(
   }
 }
 
-/** Moves the copy into place, unless a concurrent build has made the same one: then the first one stays. */
+/** Moves the copy into place. If a concurrent build was faster, its copy stays and this one is removed. */
 async function moveUnlessThere(made: string, store: string): Promise<void> {
   try {
     await rename(made, store);
@@ -119,7 +119,7 @@ function readDiffIds(store: string): readonly string[] | undefined {
   }
 }
 
-/** Folders of copies of images that are neither current nor pinned: a build may be about to use a pinned one. */
+/** Returns the folders of copies whose images are neither current nor pinned: a build may be about to use a pinned one. */
 export function findUnneededCopies(
   layout: Layout,
   { generation, revisions }: StoreSurvey,
@@ -132,7 +132,7 @@ export function findUnneededCopies(
     .map((name) => `${baseCopiesDir(layout)}/${name}`);
 }
 
-/** Moves the folders away, so that builds no longer see them. Returns the new paths, which the caller removes. */
+/** Moves the folders away, so that builds no longer see them. The caller removes the returned paths. */
 export async function moveCopiesAway(
   layout: Layout,
   folders: readonly string[],

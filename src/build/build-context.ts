@@ -1,7 +1,4 @@
-/**
- * Copies the files that a Dockerfile may copy into the builder's folder, through descriptors and file by file, so that the checked and
- * hashed files are the ones that are built.
- */
+/** Copies the files for a Dockerfile, one by one through descriptors, so that the builder gets the files that were checked and hashed. */
 import { createHash, type Hash } from 'node:crypto';
 import {
   constants,
@@ -26,17 +23,17 @@ import {
   toUntrustedFolder,
 } from './stack-folder.ts';
 
-/** The places of the copies. */
+/** Where the copies are. */
 export interface BuildContext {
   readonly directory: string;
   readonly shared: string | undefined;
   /** Lower-case hex sha256 over every file of the folder and of `shared`. */
   readonly filesHash: string;
-  /** Every path that was created; a folder comes before its content. */
+  /** Every created path; a folder comes before its content. */
   readonly paths: readonly string[];
 }
 
-/** For files of an image without a base: every archive format can represent 1980. */
+/** The epoch of files of an image without a base: every archive format can represent 1980. */
 export const OLDEST_EPOCH = Date.UTC(1980, 0, 1) / 1000;
 
 const MAX_FILES = 10_000;
@@ -44,7 +41,7 @@ const MAX_BYTES = 16 * 1024 ** 3;
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const CHUNK_BYTES = 1024 * 1024;
 const NOTHING: ReadonlySet<string> = new Set();
-/** The builder or stackshim reads these by name: a link in their place could lead out of the copy. */
+/** Files that the builder or stackshim reads by name: a link in their place could lead out of the copy. */
 const NEVER_LINKS: ReadonlySet<string> = new Set([
   'Dockerfile',
   'base.json',
@@ -56,8 +53,8 @@ const NEVER_LINKS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Copies a stack's folder and the `shared` folder next to it into `work`, which only root can access. Everything in them must belong to
- * root, and nobody else may be able to write to it. Links in the stack's folder are copied as links; `shared` must not contain links. Throws
+ * Copies a stack's folder and the `shared` folder next to it into `work`, which only root can access. Root must own everything in them, and
+ * nobody else may be able to write there. Links in the stack's folder are copied as links; `shared` must not contain links. Throws
  * ERR_STACKSHIM_PATH_UNTRUSTED, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_DISK_FULL.
  */
 export async function copyBuildContext(folder: StackFolder, work: string): Promise<BuildContext> {
@@ -73,7 +70,7 @@ export async function copyBuildContext(folder: StackFolder, work: string): Promi
   return { directory, shared, filesHash: hash.digest('hex'), paths };
 }
 
-/** Sets the time of all copies to `epoch`, in seconds since 1970, so that they do not reveal when the files were checked out. */
+/** Sets the times of all copies to `epoch` (seconds since 1970), so that the time of the checkout does not show. */
 export async function setContextTimes(context: BuildContext, epoch: number): Promise<void> {
   await guardDisk(`set times in ${context.directory}`, async () => {
     for (const path of context.paths.toReversed()) await lutimes(path, epoch, epoch);
@@ -102,7 +99,7 @@ async function copyFolder(copy: Copy, hash: Hash): Promise<string[]> {
   );
 }
 
-/** Resolves to a line for each entry; the line changes with the entry's name, kind, mode or content, but not with its times. */
+/** Resolves to a line for each entry. The line depends on the entry's name, kind, mode and content, not on its times. */
 async function copyEntries(copy: Copy, fd: Fd): Promise<ReadonlyMap<string, string>> {
   const { from } = copy;
   const toChanged = () => toUnreadable(from, 'it changed while it was copied');
@@ -112,7 +109,7 @@ async function copyEntries(copy: Copy, fd: Fd): Promise<ReadonlyMap<string, stri
     const name = toName(copy, entry);
     requireRootOwned(copy, `${from}/${name}`, {
       uid: Number(entry.stat.uid),
-      // The mode of a link has no meaning.
+      // A link's mode has no meaning.
       mode: entry.stat.isSymbolicLink() ? 0 : Number(entry.stat.mode),
     });
     bytes += Number(entry.stat.size);
@@ -178,7 +175,7 @@ function requireRootOwned(
   if (fault !== undefined) throw toUntrustedFolder(stack, fault);
 }
 
-/** The entry's name as text. A name that is not valid UTF-8 is refused, because the hash could not distinguish such names. */
+/** Returns the entry's name as text. Refuses names that are not valid UTF-8, which the hash could not distinguish. */
 function toName({ from }: Copy, { path }: WalkedEntry): string {
   const bytes = Buffer.from(path, 'latin1');
   const name = bytes.toString('utf8');

@@ -1,4 +1,4 @@
-/** The ids under which a build's steps run: a build range that no other build and no task on the machine uses meanwhile. */
+/** Claims the ids for a build's steps: a build range that no other build and no task on the machine uses. */
 import { StackshimError } from '../core/errors.ts';
 import { BUILD_RANGE_COUNT, FIRST_BUILD_ID, IDS_PER_SLOT } from '../core/host-ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -10,7 +10,7 @@ import { ensureOwnFolder } from '../sys/trusted-path.ts';
 export interface BuildIds {
   /** The host ids that the steps see as 0 to 65535. */
   readonly ids: IdRange;
-  /** Pass it to the program that runs the steps: the range becomes free only when the last of them is gone. The caller releases it. */
+  /** Pass the lock to the program that runs the steps: the range becomes free when the last step is gone. The caller releases the lock. */
   readonly lock: FileLock;
 }
 

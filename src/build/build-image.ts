@@ -1,4 +1,4 @@
-/** Builds the image of a stack's folder in the builder's storage, and stores it. Changes no stack. */
+/** Builds a stack's image in the builder's storage and stores it. Changes no stack. */
 import { rename } from 'node:fs/promises';
 import { hasCode, StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
@@ -18,12 +18,12 @@ import { BUILT_TAG, type ExportOptions, exportBuiltImage } from './export-built-
 import type { StackSource } from './stack-source.ts';
 import { type StepPlace, toStepOptions } from './step-options.ts';
 
-/** The most open files and processes of a build step; never more than this process may have. */
+/** The limits on open files and on processes of a build step, lowered to this process's own limits. */
 const MAX_OPEN_FILES = 65_536;
 const MAX_PROCESSES = 65_536;
 const MAX_ID_BYTES = 1024;
 
-/** The current image of each stack that the Dockerfile names. Throws ERR_STACKSHIM_STACK_NOT_FOUND with a hint how to build it. */
+/** Returns the current image of each stack that the Dockerfile names. Throws ERR_STACKSHIM_STACK_NOT_FOUND, with a hint how to build the stack. */
 export function resolveStacks(layout: Layout, source: StackSource): readonly PinnedImage[] {
   return source.stacks.all.map((name) => resolveNamed(layout, source, name));
 }
@@ -42,7 +42,7 @@ function resolveNamed(layout: Layout, source: StackSource, name: StackName): Pin
   }
 }
 
-/** Builds and imports the image, and returns it with the image that it was built on. Precondition: the caller holds a lease. */
+/** Builds and imports the image. Returns it with the image that it was built on. Precondition: the caller holds a lease. */
 export async function buildImage(
   layout: Layout,
   builder: Builder,
@@ -59,7 +59,7 @@ export async function buildImage(
     builder.home,
     copies.map(({ store }) => store),
   );
-  // One second earlier, because the kernel's file times lag a little behind the clock.
+  // Subtract one second: file times of the kernel lag a little behind the clock.
   const startedAt = Math.floor(Date.now() / 1000) - 1;
   const built = await runBuild({ ...builder, home }, source, place, base);
   builder.report({ kind: 'step', step: 'export', text: `export ${source.name}` });
@@ -77,10 +77,7 @@ export async function buildImage(
   return { image, base: pinned };
 }
 
-/**
- * Pins and returns the current image of a stack. Looks again after the pin: before it, the image may have been replaced and collected. An
- * image that is still current then has been neither.
- */
+/** Pins and returns a stack's current image. Looks again after the pin: before it, the image may have been replaced and collected. */
 async function holdStack(
   layout: Layout,
   source: StackSource,

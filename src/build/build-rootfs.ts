@@ -1,4 +1,4 @@
-/** Makes the root filesystem of a Debian base as a tar, by mmdebstrap; the same packages give the same bytes. */
+/** Makes the root filesystem of a Debian base as a tar, with mmdebstrap. The same packages give the same bytes. */
 import { readdir, rm } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 import { readBoundedFile } from '../sys/files.ts';
@@ -12,7 +12,7 @@ const MAX_RELEASE_BYTES = 8 * 1024 * 1024;
 /** Apt needs about a hundred bytes for each package list. */
 const MAX_TARGETS_BYTES = 1024 * 1024;
 const TARGETS_TIMEOUT_MS = 60_000;
-/** Removes what maintainer scripts and the set-up leave that differs from run to run or belongs to this host. */
+/** Removes files of maintainer scripts and of the set-up that differ from run to run or belong to this host. */
 const CLEAN_UP = [
   'cd "$1"',
   ': > etc/hostname',
@@ -21,7 +21,7 @@ const CLEAN_UP = [
   'rm -rf var/cache/ldconfig/aux-cache etc/machine-id run/* tmp/*',
 ].join('; ');
 
-/** Writes the tar to `target`. Resolves to the date of the archive's newest release file, in seconds since 1970: no file in the tar is newer. */
+/** Writes the tar to `target`. Resolves to the date of the newest release file, in seconds since 1970: no file in the tar is newer. */
 export async function buildRootfs(
   builder: Builder,
   debian: DebianDefinition,
@@ -29,7 +29,7 @@ export async function buildRootfs(
 ): Promise<number> {
   const mirrors = toSources(debian.suite, await readHostMirrors());
   const probe = `${builder.home.work}/probe`;
-  // Fetch only the package lists first: their dates must be known before the first package is unpacked.
+  // Fetch only the package lists first: the date must be known before the first package is unpacked.
   const probing = ['--simulate', '--skip=cleanup/apt/lists', '--mode=root', '--variant=essential'];
   const probed = ['--format=directory', debian.suite, probe, ...mirrors];
   await runInBuilder(builder, 'rootfs', ['mmdebstrap', ...probing, ...probed]);
@@ -41,7 +41,7 @@ export async function buildRootfs(
     '--format=tar',
     `--include=${debian.include.join(',')}`,
     ...debian.dpkg.map((line) => `--dpkgopt=${line}`),
-    // mmdebstrap's own cleaning would come after CLEAN_UP, and would create folders with the owner that apt had to use.
+    // mmdebstrap would clean up after CLEAN_UP, and create folders owned by the user that apt had to use.
     '--skip=cleanup/apt',
     `--customize-hook=${CLEAN_UP}`,
   ];
@@ -50,7 +50,7 @@ export async function buildRootfs(
   return epoch;
 }
 
-/** The newest `Date:` of the release files in apt's lists, in seconds since 1970. */
+/** Returns the newest `Date:` of the release files in apt's lists, in seconds since 1970. */
 async function readNewestRelease(lists: string): Promise<number> {
   const dates: number[] = [];
   for (const name of await readdir(lists)) {
@@ -64,7 +64,7 @@ async function readNewestRelease(lists: string): Promise<number> {
   throw new StackshimError('ERR_STACKSHIM_BUILD_FAILED', text);
 }
 
-/** The `Date:` field of a release file in seconds since 1970; undefined if it has none. */
+/** Returns the `Date:` of a release file in seconds since 1970; undefined if it has none. */
 export function parseReleaseDate(release: string): number | undefined {
   const milliseconds = Date.parse(/^Date: (.+)$/m.exec(release)?.[1] ?? '');
   return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000);
@@ -75,7 +75,7 @@ export interface DebianMirrors {
   readonly security: string | undefined;
 }
 
-/** The Debian mirrors of this host's apt; undefined if the host is not Debian or uses no web mirror. */
+/** Finds the Debian mirrors of this host's apt; undefined if the host is not Debian or uses no web mirror. */
 async function readHostMirrors(): Promise<DebianMirrors | undefined> {
   const format = '$(ORIGIN)|$(LABEL)|$(REPO_URI)';
   const apt = findProgram('apt-get', { package: 'apt' });
@@ -87,7 +87,7 @@ async function readHostMirrors(): Promise<DebianMirrors | undefined> {
   return failure === undefined ? parseMirrors(stdout.toString('utf8')) : undefined;
 }
 
-/** Parses lines of `origin|label|uri`. */
+/** Parses lines of the form `origin|label|uri`. */
 export function parseMirrors(targets: string): DebianMirrors | undefined {
   const rows = targets.split('\n').map((line) => line.split('|'));
   const find = (wanted: string) =>
@@ -98,7 +98,7 @@ export function parseMirrors(targets: string): DebianMirrors | undefined {
 
 const isWeb = (uri: string | undefined) => uri !== undefined && /^https?:\/\/[^\s|]+$/.test(uri);
 
-/** Lines for apt; an empty list leaves the choice to mmdebstrap. */
+/** Returns lines for apt. An empty list leaves the choice to mmdebstrap. */
 export function toSources(suite: string, mirrors: DebianMirrors | undefined): string[] {
   if (mirrors === undefined) return [];
   const { main, security } = mirrors;

@@ -40,7 +40,7 @@ export interface BuildStackOptions extends PublishOptions {
   readonly ifChanged?: boolean;
   /** Build, but make no revision if the image equals the current one. */
   readonly ifDifferent?: boolean;
-  /** How long to wait while the maximum number of builds runs. Default 10 minutes. */
+  /** How long to wait while the maximum number of builds runs. Default: 10 minutes. */
   readonly lockWaitMs?: number;
   /** How many builds may run at a time in the root folder, 1 to 16. Default, and at least: 2. */
   readonly jobs?: number | undefined;
@@ -54,18 +54,17 @@ export interface BuildResult extends PublishedStack {
   readonly smoke: TaskResult | null;
 }
 
-/** Increased when the same folder would now give another image. */
+/** Raise this number when the same folder would now give another image. */
 const BUILDER_FORMAT = 1;
 const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
 
 /**
- * Builds the folder and makes the result the current revision of the stack with the folder's name. Nothing that exists changes before the
- * last step. A failed build leaves everything as it was. A killed build leaves the stack as it was, and the next build removes its remains.
- * Two builds, or `jobs`, run at a time in a root folder; others wait. A second build of the same stack does not wait but throws
- * ERR_STACKSHIM_STACK_BUSY.
+ * Builds the folder and makes the result the current revision of the stack with the folder's name. Only the last step changes the stack, so
+ * a failed or killed build leaves it unchanged; the next build removes the remains of a killed one. Two builds, or `jobs`, run at a time in
+ * a root folder; others wait. A second build of the same stack does not wait but throws ERR_STACKSHIM_STACK_BUSY.
  *
- * Throws ERR_STACKSHIM_BUILD_FAILED (`details.output` has the builder's last lines), ERR_STACKSHIM_SMOKE_FAILED (`details` has the command's
- * output), ERR_STACKSHIM_STACK_NOT_FOUND (the base is not built), ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_TOOL_MISSING,
+ * Throws ERR_STACKSHIM_BUILD_FAILED (`details.output` has the builder's last lines), ERR_STACKSHIM_SMOKE_FAILED (`details` has the
+ * command's output), ERR_STACKSHIM_STACK_NOT_FOUND (the base is not built), ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_TOOL_MISSING,
  * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, and the errors of
  * `importOciLayout`.
  */
@@ -92,7 +91,7 @@ export async function buildStack(
         return await buildInHome(layout, home, folder, options);
       } finally {
         await releaseBuilderHome(home);
-        // A process of a killed build may have survived until after this build took its place.
+        // A process of a killed build may have outlived the clean-up at the start of this build.
         await clearDeadHomes(layout, system);
       }
     };
@@ -183,7 +182,7 @@ async function buildHeld(layout: Layout, builder: Builder, build: Build): Promis
 }
 
 function hashInputs(layout: Layout, source: StackSource): string {
-  // Not the digests: a base that was built again from the same packages has another digest, although nothing changed.
+  // Do not hash digests: a base that is built again from the same packages has another digest, although nothing changed.
   const images = resolveStacks(layout, source).map(({ image }) => toContent(image));
   return createHash('sha256')
     .update(JSON.stringify([BUILDER_FORMAT, source.context.filesHash, images]))
@@ -198,7 +197,7 @@ function findCurrent(
     const { revision, image } = resolveStack(layout, { name });
     return { entry: requireRevision(layout, name, revision), image };
   } catch (error) {
-    // The stack does not exist yet or is damaged: build it in both cases.
+    // The stack does not exist yet or is damaged. Build it in both cases.
     if (error instanceof StackshimError) return undefined;
     throw error;
   }

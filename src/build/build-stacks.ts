@@ -1,4 +1,4 @@
-/** Builds the folders of several stacks, each after those that it is built on. A failure stops only what is built on the failed stack. */
+/** Builds the folders of several stacks, bases first. A failure stops only the stacks that are built on the failed one. */
 import { performance } from 'node:perf_hooks';
 import { type ErrorJson, toStackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
@@ -15,15 +15,15 @@ export interface BuildStacksOptions extends Omit<BuildStackOptions, 'onProgress'
   readonly onPlan?: (plan: readonly PlannedBuild[]) => void;
   /** Called before each build; `number` counts from 1. */
   readonly onStack?: (stack: StackName, number: number, count: number) => void;
-  /** Called after each build, and for each stack that is blocked. */
+  /** Called after each build, and for each blocked stack. */
   readonly onBuilt?: (build: StackBuild) => void;
-  /** Reports the progress of a stack; that of another stack may come in between. */
+  /** Reports the progress of a stack. Reports of other stacks may come in between. */
   readonly onProgress?: (stack: StackName, progress: BuildProgress) => void;
 }
 
 /**
- * `built`: it has a new revision. `unchanged`: with `ifChanged`, there was nothing to build. `failed`: `error` says why. `blocked`: a stack that
- * it is built on failed, so it was not built. A stack that failed or is blocked stays as it was.
+ * `built`: the stack has a new revision. `unchanged`: with `ifChanged`, there was nothing to build. `failed`: `error` says why. `blocked`:
+ * not built, because a stack that it is built on failed. A failed or blocked stack stays as it was.
  */
 export type BuildStatus = 'built' | 'unchanged' | 'failed' | 'blocked';
 
@@ -36,7 +36,7 @@ export interface StackBuild {
   readonly revision: number | null;
   readonly image: ImageDigest | null;
   readonly error: ErrorJson | null;
-  /** The failed or blocked stack that it is built on. */
+  /** The failed or blocked stack that this stack is built on. */
   readonly blockedBy: StackName | null;
   readonly wallMs: number;
 }
@@ -47,7 +47,7 @@ export interface BuildsReport {
   readonly builds: readonly StackBuild[];
 }
 
-/** Builds the folders and reports the outcome of each. Rejects before anything is built, with the errors of `planBuilds`. */
+/** Builds the folders and reports the outcome of each. Rejects before the first build, with the errors of `planBuilds`. */
 export async function buildStacks(
   layout: Layout,
   directories: readonly string[],
@@ -57,7 +57,7 @@ export async function buildStacks(
   const plan = planBuilds(layout, directories);
   options.onPlan?.(plan);
   const builds = await runInOrder<PlannedBuild, StackBuild>(plan, jobs, async (planned, done) => {
-    // The outcome of a build that failed or is blocked has no revision.
+    // A failed or blocked build has no revision.
     const blockedBy = planned.after.find((stack) => (done.get(stack)?.revision ?? null) === null);
     if (blockedBy === undefined) {
       options.onStack?.(planned.stack, plan.indexOf(planned) + 1, plan.length);

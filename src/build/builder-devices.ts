@@ -1,12 +1,9 @@
-/** The devices of a builder: a few harmless ones in its own mount namespace, so that no step can get one of the host's. */
+/** Gives a builder a few harmless devices in its own mount namespace, so that no build step can get a device of the host. */
 
-/** Where a builder keeps files that a step's root must reach: on the host they are in a folder that only root can enter. */
+/** Where the builder keeps files that a step's root must reach: their folder on the host is closed to all but root. */
 export const BUILDER_TMP = '/dev/stackshim';
 
-/**
- * Runs in the builder's own mount namespace (run-contained.ts) and does not touch the host's /dev. The fixed umask keeps the caller's umask
- * from changing the image.
- */
+/** Runs in the builder's own mount namespace (run-contained.ts); the host's /dev stays. `umask 022` keeps the caller's umask out of the image. */
 const SCRIPT = `set -e
 umask 022
 mount -t tmpfs -o nosuid,noexec,mode=0755,size=64k,nr_inodes=64 stackshim /dev
@@ -25,7 +22,7 @@ mount --bind "$1" ${BUILDER_TMP}
 shift
 exec "$@"`;
 
-/** The command prefix that provides these devices, and the folder `tmp` at {@link BUILDER_TMP}. */
+/** Returns the command prefix that provides these devices, and the folder `tmp` at {@link BUILDER_TMP}. */
 export const withBuilderDevices = (tmp: string): readonly string[] => [
   '/bin/sh',
   '-c',

@@ -1,4 +1,4 @@
-/** A builder's own folder below `build/`, with its storage and configuration. The host's container set-up is neither used nor changed. */
+/** A builder's own folder below `build/`, with storage and configuration. The host's container set-up is neither used nor changed. */
 import { chmod, mkdir } from 'node:fs/promises';
 import fs from 'fs-extra';
 import { buildDir, type Layout, tmpDir } from '../core/layout.ts';
@@ -14,10 +14,10 @@ export interface BuilderHome {
   /** The first options of every buildah command on the build's own storage. */
   readonly globalOptions: readonly string[];
   readonly signaturePolicy: string;
-  /** The profile of tasks: a step may do what a task may do. */
+  /** The profile of tasks: a build step may do what a task may do. */
   readonly seccompProfile: string;
   readonly env: Readonly<Record<string, string>>;
-  /** The folder for this build's files; garbage as soon as no build holds the home's lock. */
+  /** The folder for this build's files. Garbage as soon as no build holds the home's lock. */
   readonly work: string;
   /** The folder that the builder sees at {@link BUILDER_TMP}. */
   readonly tmp: string;
@@ -26,10 +26,7 @@ export interface BuilderHome {
 /** The builder only reads and writes images of this machine, so there are no signatures to check. */
 const SIGNATURE_POLICY = JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] });
 
-/**
- * Prepares a new home in an empty folder. Only root can enter it from the start: it contains the files of an image, including those that
- * only root of a task may read.
- */
+/** Prepares a new home in an empty folder. Only root can ever enter it: it gets files of an image that only a task's root may read. */
 export async function prepareBuilderHome(
   layout: Layout,
   { folder }: HeldHome,
@@ -42,7 +39,7 @@ export async function prepareBuilderHome(
     for (const path of [buildDir(layout), folder, work]) ensureClosedFolder(path);
     await mkdir(`${folder}/helpers`, { mode: 0o700 });
     await mkdir(tmp, { mode: 0o700 });
-    // The root of a step has no rights on the host, but must reach its root filesystem. It sees only this folder, at BUILDER_TMP.
+    // A step's root has no rights on the host, but must reach its root filesystem. It sees only this folder, at BUILDER_TMP.
     await chmod(tmp, 0o711);
     await writeConfiguration(folder);
   });
@@ -56,7 +53,7 @@ export async function prepareBuilderHome(
       HOME: work,
       LC_ALL: 'C.UTF-8',
       TMPDIR: BUILDER_TMP,
-      // With idmapped mounts, containers/storage loses the ids of files that a step writes when the step's image is committed.
+      // With idmapped mounts, containers/storage loses the ids of files that a step writes when it commits the step's image.
       _CONTAINERS_OVERLAY_DISABLE_IDMAP: 'yes',
       CONTAINERS_CONF: `${folder}/containers.conf`,
       CONTAINERS_STORAGE_CONF: `${folder}/storage.conf`,
@@ -67,7 +64,7 @@ export async function prepareBuilderHome(
   };
 }
 
-/** Makes the builder find images in other storages, which it only reads. */
+/** Lets the builder find images in other storages, which it only reads. */
 export async function writeImageStores(
   home: BuilderHome,
   stores: readonly string[],
@@ -81,7 +78,7 @@ export async function writeImageStores(
 const STORAGE = '[storage]\ndriver = "overlay"\n';
 
 async function writeConfiguration(folder: string): Promise<void> {
-  // buildah looks up its network helper even if every step uses the host's network; it never starts the helper then.
+  // buildah looks up its network helper even if every step uses the host's network, and then never starts it.
   await fs.ensureSymlink('/bin/false', `${folder}/helpers/netavark`);
   const files = {
     'containers.conf': `[engine]\nhelper_binaries_dir = [${JSON.stringify(`${folder}/helpers`)}]\n`,

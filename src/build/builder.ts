@@ -9,10 +9,7 @@ import type { BuilderHome } from './builder-home.ts';
 
 export interface Builder {
   readonly system: System;
-  /**
-   * Locks that become free only when every program of the build is gone. Keep them few: mmdebstrap makes a shell write to a descriptor whose
-   * number must be below 10.
-   */
+  /** Locks that are free once every program of the build is gone. Keep them few: mmdebstrap makes a shell write to a descriptor below 10. */
   readonly locks: readonly FileLock[];
   readonly home: BuilderHome;
   readonly report: ProgressListener;

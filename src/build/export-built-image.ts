@@ -1,4 +1,4 @@
-/** Exports an image from the builder's storage to an OCI layout, uncompressed and labelled with its epoch: no file is newer. */
+/** Exports an image from the builder's storage to an OCI layout, uncompressed and labelled with its epoch. No file is newer than the epoch. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
@@ -31,9 +31,9 @@ const configSchema = z.looseObject({
 export interface ExportOptions {
   /** The builder's id or name of the image. */
   readonly image: string;
-  /** The image that it is based on; the times in its layers are kept. */
+  /** The image that `image` is based on. Times in its layers are kept. */
   readonly base: Image | undefined;
-  /** Seconds since 1970; files of this time or later were made by the build. */
+  /** Seconds since 1970. The build made all files of this time or later. */
   readonly startedAt: number;
   /** Seconds since 1970, if known: a base's epoch comes from its Debian archive. */
   readonly epoch: number | undefined;
@@ -42,8 +42,8 @@ export interface ExportOptions {
 /**
  * Resolves to the folder of an OCI layout below the builder's work folder, with the image tagged {@link BUILT_TAG}.
  *
- * Files that the build made get the image's epoch as their time, so that the time of the build does not matter. The epoch is the newest time
- * of the other files. Those keep their times, because compiled files depend on the times of their sources.
+ * Files that the build made get the image's epoch as their time, so that the time of the build does not matter. The epoch is the newest
+ * time of the other files. Those keep their times, because compiled files depend on the times of their sources.
  */
 export async function exportBuiltImage(builder: Builder, options: ExportOptions): Promise<string> {
   const pushed = `${builder.home.work}/pushed`;

@@ -9,22 +9,22 @@ import { type Planned, takeReady } from './run-in-order.ts';
 import { openStackFolder, readDockerfile } from './stack-folder.ts';
 import { parseDockerfile } from './stack-source.ts';
 
-/** A folder that is to be built, and what it is built on. */
+/** A folder to build, and the stacks that it is built on. */
 export interface PlannedBuild extends Planned {
-  /** Absolute, links resolved. */
+  /** Absolute path, links resolved. */
   readonly directory: string;
   /** The stacks that its Dockerfile begins with or copies from. */
   readonly needs: readonly StackName[];
-  /** Those of `needs` that are neither stored nor in the plan: the build will fail. */
+  /** The stacks of `needs` that are neither stored nor planned: the build will fail. */
   readonly missing: readonly StackName[];
 }
 
-/** Beside the stacks' folders; what shells make of `overlay/stacks/*` contains it. */
+/** The folder `shared` is beside the stacks' folders, so `overlay/stacks/*` expands to it, too. */
 const SHARED = 'shared';
 
 /**
- * The folders in an order in which each comes after those that it is built on, otherwise as given. A folder that is named twice is built once;
- * `shared` without a Dockerfile is left out. Throws, before anything is built, the errors of `openStackFolder`, ERR_STACKSHIM_INPUT_NOT_FOUND (a
+ * Returns the folders with bases before the stacks that are built on them, otherwise as given. A folder named twice is built once; `shared`
+ * without a Dockerfile is left out. Throws before anything is built: the errors of `openStackFolder`, ERR_STACKSHIM_INPUT_NOT_FOUND (a
  * folder without a Dockerfile), ERR_STACKSHIM_SPEC_INVALID (two folders of one name, or stacks that are built on each other).
  */
 export function planBuilds(
@@ -34,7 +34,7 @@ export function planBuilds(
   const named = directories.filter((one) => directories.length === 1 || !isShared(one));
   const folders = named.map((directory) => {
     const { path, name } = openStackFolder(directory);
-    // For the order alone: the build reads its own copy.
+    // Only for the order: the build reads its own copy.
     return { stack: name, directory: path, needs: parseDockerfile(readDockerfile(path)).all };
   });
   const unique = new Map<StackName, (typeof folders)[number]>();

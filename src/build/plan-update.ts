@@ -1,4 +1,4 @@
-/** Decides which stacks an update builds, in which order, and from which folder. Pure except for reading what is stored. */
+/** Decides which stacks an update builds, in which order, and from which folder. Pure except for reading the store. */
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { invalidInput } from '../spec/field-errors.ts';
@@ -59,7 +59,7 @@ function addDependents(chosen: Set<StackName>, stacks: readonly CurrentStack[]):
   }
 }
 
-/** The stacks that it is built on, nearest first. Records that name each other in a cycle have no order: the first by name wins. */
+/** Returns the stacks below a stack, nearest first. Records that name each other in a cycle have no order: the first by name wins. */
 function toStacksBelow(
   name: StackName,
   known: ReadonlyMap<StackName, CurrentStack>,

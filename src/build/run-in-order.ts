@@ -1,14 +1,14 @@
-/** Runs the work of several stacks: a stack after those that it is built on, a few at a time. */
+/** Runs the work of several stacks, a few at a time, each after the stacks that it is built on. */
 import type { StackName } from '../core/ids.ts';
 
 /** One stack of a plan. */
 export interface Planned {
   readonly stack: StackName;
-  /** Stacks of the plan that must be done first. They come earlier in the plan. */
+  /** The stacks of the plan that must be done first. They come earlier in the plan. */
   readonly after: readonly StackName[];
 }
 
-/** Takes the first stack out of `waiting` that needs none that is not done; undefined: there is none. */
+/** Takes the first stack out of `waiting` whose `after` is done; undefined if there is none. */
 export function takeReady<P extends Planned>(
   waiting: P[],
   done: ReadonlyMap<StackName, unknown>,
@@ -18,9 +18,9 @@ export function takeReady<P extends Planned>(
 }
 
 /**
- * Starts the first stack of the plan that is ready whenever fewer than `jobs` are running. Resolves to the results in the order of the plan.
+ * Starts the first ready stack of the plan whenever fewer than `jobs` are running. Resolves to the results in the order of the plan.
  *
- * @param work Must not reject. `done` has the results of all stacks that it is built on.
+ * @param work Must not reject. `done` has the results of at least all stacks that the stack is built on.
  */
 export async function runInOrder<P extends Planned, R>(
   plan: readonly P[],

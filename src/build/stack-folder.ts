@@ -1,4 +1,4 @@
-/** Finds a stack's folder, and checks that only root can have changed it. Its content is read from a copy: build-context.ts. */
+/** Finds a stack's folder, and checks that only root can change it. The content is read from a copy: build-context.ts. */
 import { lstatSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { reasonOf, StackshimError, unlessMissing } from '../core/errors.ts';
@@ -7,7 +7,7 @@ import { readBoundedFile } from '../sys/files.ts';
 import { type PathFault, walkTrusted } from '../sys/trusted-path.ts';
 
 export interface StackFolder {
-  /** Absolute, links resolved. */
+  /** Absolute path, links resolved. */
   readonly path: string;
   /** The folder's own name. */
   readonly name: StackName;
@@ -19,8 +19,8 @@ export interface StackFolder {
 const MAX_READ_BYTES = 1024 * 1024;
 
 /**
- * Finds a stack's folder. The folder, the folder `shared` next to it, and every folder above must belong to root, and nobody else may be
- * able to write to them. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_PATH_UNTRUSTED.
+ * Finds a stack's folder. Root must own the folder, the folder `shared` next to it, and every folder above, and nobody else may be able to
+ * write to them. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_PATH_UNTRUSTED.
  */
 export function openStackFolder(directory: string): StackFolder {
   const path = resolveFolder(directory);
@@ -37,7 +37,7 @@ export function openStackFolder(directory: string): StackFolder {
   return { path, name, shared: findShared(path) };
 }
 
-/** Checks, before anything is copied, that a file that is read completely is absent or of moderate size. */
+/** Whether a file that is read whole exists. Throws, before anything is copied, if it is too large or not a regular file. */
 function isThere(path: string, name: string): boolean {
   const file = `${path}/${name}`;
   const stats = lstatSync(file, { throwIfNoEntry: false });
@@ -47,16 +47,14 @@ function isThere(path: string, name: string): boolean {
   throw toUnreadable(file, `larger than ${MAX_READ_BYTES} bytes`);
 }
 
-/**
- * The text of a folder's Dockerfile, or of that in a copy of the folder, at `place`. Throws ERR_STACKSHIM_INPUT_NOT_FOUND.
- */
+/** Returns the text of a folder's Dockerfile, read at `place`: the folder or its copy. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
 export function readDockerfile(folder: string, place = folder): string {
   const text = readSmallFile(folder, 'Dockerfile', place);
   if (text === undefined) throw toWithoutDockerfile(folder);
   return text;
 }
 
-/** The text of a file of the folder, read at `place`; undefined if it does not exist. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
+/** Returns the text of a file of the folder, read at `place`; undefined if it does not exist. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
 export function readSmallFile(folder: string, name: string, place: string): string | undefined {
   try {
     return unlessMissing(() => readBoundedFile(`${place}/${name}`, { maxBytes: MAX_READ_BYTES }));
@@ -70,7 +68,7 @@ const toWithoutDockerfile = (path: string) =>
     details: { path: `${path}/Dockerfile` },
   });
 
-/** A user who controls a folder decides what root builds from it, and can read other files of root through links in it. */
+/** The error for a folder that others control: they would decide what root builds, and links there could lead to other files of root. */
 export function toUntrustedFolder(
   folder: string,
   { path, problem }: Omit<PathFault, 'hint'>,
@@ -87,7 +85,7 @@ export const toForbiddenLink = (folder: string, path: string): StackshimError =>
     problem: 'is a link, which could lead to files that no stack may have',
   });
 
-/** @param cause What was thrown, or a text. */
+/** @param cause An error, or a text. */
 export function toUnreadable(path: string, cause: unknown): StackshimError {
   const message = `read ${path}: ${reasonOf(cause)}`;
   return new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, { cause, details: { path } });

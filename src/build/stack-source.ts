@@ -8,9 +8,9 @@ import { readDockerfile, readSmallFile, type StackFolder } from './stack-folder.
 
 export interface StackSource extends Pick<StackFolder, 'path' | 'name'> {
   readonly context: BuildContext;
-  /** The stacks that its Dockerfile names. */
+  /** The stacks that the Dockerfile names. */
   readonly stacks: DockerfileStacks;
-  /** The content of its `base.json`, which describes its `rootfs.tar`. */
+  /** The content of `base.json`, which describes `rootfs.tar`. */
   readonly definition: BaseDefinition | undefined;
 }
 
@@ -71,7 +71,7 @@ const debianSchema = z.strictObject({
   include: z
     .array(z.string().check(z.regex(word, 'not the name of a package')))
     .check(z.maxLength(MAX_PACKAGES)),
-  /** Lines for dpkg's configuration in the base (`path-exclude=…`); they also apply to the stacks on top of it. */
+  /** Lines for dpkg's configuration in the base (`path-exclude=…`). They also apply to the stacks on top of it. */
   dpkg: z.array(z.string().check(z.regex(dpkgLine, 'not a path-exclude or path-include'))),
 });
 

@@ -9,7 +9,7 @@ export interface StepPlace extends BuildIds {
   readonly cgroup: string;
 }
 
-/** The capabilities that installing packages needs: change owners and modes, become another user, set file capabilities. */
+/** The capabilities for installing packages: change owners and modes, become another user, set file capabilities. */
 const CAPABILITIES = [
   'CHOWN',
   'DAC_OVERRIDE',
@@ -21,7 +21,7 @@ const CAPABILITIES = [
   'SETUID',
 ];
 
-/** Options of `buildah build`. Steps use the host's network, because packages come from there. */
+/** Returns options of `buildah build`. Steps use the host's network, because they install packages from there. */
 export function toStepOptions(
   { ids, runtime, cgroup }: StepPlace,
   { work, seccompProfile }: BuilderHome,

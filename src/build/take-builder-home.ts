@@ -1,4 +1,4 @@
-/** The places where builds work, `build/0`, `build/1` and so on. Each belongs to one build at a time, by the lock `locks/builder.<n>`. */
+/** The homes of builds: `build/0`, `build/1` and so on. The lock `locks/builder.<n>` gives each to one build at a time. */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildCgroup } from '../cgroup/cgroup-names.ts';
@@ -16,7 +16,7 @@ const BUILDS_AT_A_TIME = 2;
 /** The most builds that may run at a time: each needs a build range. */
 const MOST_BUILDS = BUILD_RANGE_COUNT;
 
-/** How many builds a caller wants at a time; default: {@link BUILDS_AT_A_TIME}. Throws ERR_STACKSHIM_SPEC_INVALID unless it is from 1 to {@link MOST_BUILDS}. */
+/** Checks a number of builds. Default: {@link BUILDS_AT_A_TIME}. Throws ERR_STACKSHIM_SPEC_INVALID unless it is 1 to {@link MOST_BUILDS}. */
 export function requireJobs(jobs: number = BUILDS_AT_A_TIME): number {
   if (Number.isSafeInteger(jobs) && jobs >= 1 && jobs <= MOST_BUILDS) return jobs;
   const text = `read --jobs ${jobs}: not a whole number from 1 to ${MOST_BUILDS}`;
@@ -28,11 +28,11 @@ const PAUSE_MS = 100;
 const MAX_TRIES = 20;
 
 export interface HeldHome {
-  /** The holder of the lock may treat everything in this folder as garbage. It does not exist until it is prepared. */
+  /** The holder of the lock may treat everything in this folder as garbage. The folder does not exist until it is prepared. */
   readonly folder: string;
   /** The parent cgroup of the build's steps. It does not exist until the first step starts. */
   readonly cgroup: string;
-  /** Passed on to every program of the build, so that the lock of a killed build becomes free only when its last program is gone. */
+  /** Passed on to every program of the build: a killed build's lock becomes free only when its last program is gone. */
   readonly lock: FileLock;
 }
 
@@ -45,8 +45,8 @@ export interface TakeHomeOptions {
 }
 
 /**
- * Takes the first free home, waiting for a build to end if necessary, and removes what dead builds left, also in other homes. The caller
- * leaves it by {@link releaseBuilderHome}. Throws ERR_STACKSHIM_STACK_BUSY.
+ * Takes the first free home; waits for a build to end if there is none. Removes what dead builds left, in other homes, too. The caller
+ * gives the home back with {@link releaseBuilderHome}. Throws ERR_STACKSHIM_STACK_BUSY.
  */
 export async function takeBuilderHome(
   layout: Layout,
@@ -69,7 +69,7 @@ export async function takeBuilderHome(
   return home;
 }
 
-/** Removes the folder of a build that ended, and releases its lock. */
+/** Removes the cgroup and folder of a build that ended, and releases its lock. */
 export async function releaseBuilderHome(home: HeldHome): Promise<void> {
   try {
     await clearHome(home);
@@ -78,19 +78,19 @@ export async function releaseBuilderHome(home: HeldHome): Promise<void> {
   }
 }
 
-/** Folders of dead builds: nobody holds their locks. */
+/** Returns the folders of dead builds: nobody holds their locks. */
 export const findDeadHomes = (layout: Layout, system: System): readonly string[] =>
   Array.from(holdDeadHomes(layout, system), ({ folder, lock }) => {
     lock.release();
     return folder;
   });
 
-/** Removes what {@link findDeadHomes} finds. */
+/** Removes the homes of dead builds. */
 export async function clearDeadHomes(layout: Layout, system: System): Promise<void> {
   for (const home of holdDeadHomes(layout, system)) await releaseBuilderHome(home);
 }
 
-/** Yields the homes of dead builds; the caller releases each. */
+/** Yields the homes of dead builds, locked. The caller releases each. */
 function* holdDeadHomes(layout: Layout, system: System): Generator<HeldHome> {
   for (const place of toPlaces(layout)) {
     const home = existsSync(place.folder) ? holdFirst(system, [place]) : undefined;
@@ -98,7 +98,7 @@ function* holdDeadHomes(layout: Layout, system: System): Generator<HeldHome> {
   }
 }
 
-/** The first place that no other process holds. */
+/** Locks the first place that is free; undefined if there is none. */
 function holdFirst(system: System, places: ReturnType<typeof toPlaces>): HeldHome | undefined {
   for (const { folder, cgroup, lockFile } of places) {
     const lock = takeFileLock(system, lockFile, { wait: false });
@@ -114,7 +114,7 @@ async function clearHome({ folder, cgroup }: Omit<HeldHome, 'lock'>): Promise<vo
   await removeFolder(folder);
 }
 
-/** The processes of a killed step may exist for some milliseconds after its builder released the lock. */
+/** Retries: processes of a killed step may exist for some milliseconds after its builder's lock is free. */
 async function removeCgroup(cgroup: string): Promise<void> {
   const driver = openCgroupDriver();
   for (let left = MAX_TRIES; ; left -= 1) {
@@ -129,7 +129,7 @@ async function removeCgroup(cgroup: string): Promise<void> {
   }
 }
 
-/** A killed builder's own processes may write for some milliseconds after the lock was released. */
+/** Retries: a killed builder's own processes may write for some milliseconds after the lock is free. */
 async function removeFolder(folder: string): Promise<void> {
   for (let left = MAX_TRIES; ; left -= 1) {
     try {

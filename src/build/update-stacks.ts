@@ -21,8 +21,8 @@ export interface UpdateStacksOptions
 }
 
 /**
- * `updated`: it has a new revision. `unchanged`: the build gave the image that it already has. `skipped`: it was not built here, so there is
- * nothing to build it from. `failed`: `error` says why, and its current revision stays.
+ * `updated`: the stack has a new revision. `unchanged`: the build gave the current image. `skipped`: the stack was not built here, so there
+ * is nothing to build from. `failed`: `error` says why, and the current revision stays.
  */
 export type UpdateStatus = 'updated' | 'unchanged' | 'skipped' | 'failed';
 
@@ -45,8 +45,8 @@ export interface UpdateReport {
 }
 
 /**
- * Updates the selected stacks, bases first, and reports the outcome of each. Only a revision whose smoke command passed becomes current.
- * Rejects before anything is built: ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_STACK_CORRUPT.
+ * Updates the selected stacks, bases first, and reports the outcome of each. Only a revision whose smoke command succeeded becomes current.
+ * Rejects before the first build: ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_STACK_CORRUPT.
  */
 export async function updateStacks(
   layout: Layout,

@@ -1,4 +1,4 @@
-/** The whole command line: defines every command and its help, and reports errors in a line. */
+/** The whole command line: defines every command and its help, and reports usage errors in one line. */
 import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errnoCodeOf, type StackshimError, toStackshimError } from '../core/errors.ts';
@@ -13,7 +13,7 @@ import { defineTaskCommands } from './define/define-task-commands.ts';
 import { toLostOutput } from './run/descriptor-sink.ts';
 
 /**
- * The commands of queues have options of their own, whose tables take a few milliseconds: they are left out if another command is called.
+ * Defines the commands. The options of `worker` and `queue` take a few milliseconds, so both are left out if another command is called.
  *
  * @param called The first word of the command line. Absent: all commands are defined.
  */
@@ -42,7 +42,7 @@ export async function defineCommands(executeRun: RunAction, called?: string): Pr
   return program;
 }
 
-/** Writes help and version. Throws if they cannot be written, because commander ends right after. */
+/** Writes help and version. Throws if they cannot be written: commander ends right after. */
 function writeHelp(text: string): void {
   const bytes = Buffer.from(text);
   try {
@@ -52,10 +52,7 @@ function writeHelp(text: string): void {
   }
 }
 
-/**
- * Runs the command that `args` name. Rejects with a {@link StackshimError} that names the command. Resolves to false if help was printed in
- * place of a missing command.
- */
+/** Runs the named command. Rejects with a {@link StackshimError} that names it. Resolves to false if help was printed: the command is missing. */
 export async function carryOut(program: Command, args: readonly string[]): Promise<boolean> {
   const called = program.commands.find((command) => command.name() === args[0])?.name();
   try {
@@ -71,7 +68,7 @@ export async function carryOut(program: Command, args: readonly string[]): Promi
   }
 }
 
-/** `help stack build` as `stack help build`: commander's own `help` reads one name. */
+/** Rewrites `help stack build` as `stack help build`: commander's own `help` reads only one name. */
 function nestHelp(program: Command, args: readonly string[]): readonly string[] {
   const [help, name = '', ...rest] = args;
   const group = program.commands.find((command) => command.name() === name);

@@ -1,13 +1,13 @@
-/** Exit statuses: `run` follows docker; every other command has 0 ok, 1 failed, 2 invalid, 3 not found, 4 conflict or busy. */
+/** Exit statuses. `run`, `exec`, `queue add --wait`: as docker. Others: 0 ok, 1 failed, 2 invalid, 3 not found, 4 conflict or busy. */
 import { constants } from 'node:os';
 import type { ErrorKind } from '../core/error-codes.ts';
 import type { StackshimError } from '../core/errors.ts';
 import type { TaskResult } from '../task/result.ts';
 
-/** The status of `run` if stackshim itself fails, usage errors included. */
+/** The status of `run` if stackshim itself fails, also for a usage error. */
 export const SHIM_FAILED = 125;
 export const USAGE_ERROR = 2;
-/** The status of a program that SIGPIPE ended: a pipe was closed before everything was written to it. */
+/** The status of a program that SIGPIPE ended: the reader closed the pipe before everything was written. */
 export const READER_GONE = 128 + constants.signals.SIGPIPE;
 
 const NOT_EXECUTABLE = 126;
@@ -15,7 +15,7 @@ const NOT_FOUND = 127;
 const TIMED_OUT = 124;
 const KILLED = 128 + constants.signals.SIGKILL;
 
-/** Errors of a task that succeeded, but did not give what it was to give. */
+/** Errors of a task that succeeded, but did not deliver all its outputs. */
 const OF_OUTPUTS: ReadonlySet<string> = new Set([
   'ERR_STACKSHIM_OUTPUT_INCOMPLETE',
   'ERR_STACKSHIM_OUTPUT_FAILED',
@@ -32,7 +32,7 @@ const statuses: Readonly<Record<ErrorKind, number>> = {
   internal: 1,
 };
 
-/** For every command except `run`. */
+/** The status of an error, for commands that do not pass a task's status on. */
 export const statusOfError = (error: Pick<StackshimError, 'kind'>): number => statuses[error.kind];
 
 /** @param stopSignal The signal that made `run` cancel the task. */
@@ -67,7 +67,7 @@ export function statusOfExit({
   return signal === null ? (exitCode ?? SHIM_FAILED) : 128 + signalNumber(signal);
 }
 
-/** The status of `run` and `exec` when the command could not be started. */
+/** The status of `run` and `exec` if the command could not be started. */
 export function statusOfSetupFailure(error: Pick<StackshimError, 'code'> | null): number {
   if (error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND') return NOT_FOUND;
   if (error?.code === 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE') return NOT_EXECUTABLE;

@@ -1,4 +1,4 @@
-/** Does the same to several tasks, for commands that take ids: a failure is reported, and the other tasks are still acted on. */
+/** Acts on several tasks, for commands that take ids. Goes on after a failure, which is reported. */
 import { toStackshimError } from '../core/errors.ts';
 import { parseTaskId, type TaskId } from '../core/ids.ts';
 import { openDoor } from '../door/open-stackshim.ts';
@@ -17,10 +17,7 @@ export interface EachId<T> {
   print(id: TaskId, done: T): Promise<number>;
 }
 
-/**
- * Acts on all named tasks at once, on each once. Resolves to the exit status: that of the first id that failed, in the given order, or 0.
- * Acts on no task if an id is invalid.
- */
+/** Acts on all named tasks at once, once each; on none if an id is invalid. Resolves to the exit status of the first id given that failed, or 0. */
 export async function forEachId<T>(
   given: readonly string[],
   { operation, act, print: printDone }: EachId<T>,
@@ -50,7 +47,7 @@ export async function printId(id: TaskId): Promise<number> {
   return 0;
 }
 
-/** Prints the id of a removed task, or reports what is left of it. */
+/** Prints the id of a removed task, or reports the task's leftovers. */
 export async function printRemoval(id: TaskId, removal: Removal): Promise<number> {
   if (removal.removed) return await printId(id);
   reportLeftovers({ id, ...removal });

@@ -1,4 +1,4 @@
-/** The `stackshim` command: runs what it was called for, and turns errors into a message and an exit status. */
+/** The `stackshim` command: runs the called command, and turns errors into a message and an exit status. */
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { type ErrorJson, ReaderGone, toStackshimError } from '../core/errors.ts';
 import type { RunAction } from './define/define-run.ts';
@@ -23,10 +23,10 @@ const passesStatusOn = isRun || isExec || isWaitedFor;
 // The kernel works on this while everything else is loaded.
 if (isRun || isExec) void hastenAttach();
 
-// Files that this process creates are only for their owner; a stricter umask of the caller stays.
+// Only their owner may access files that this process creates. A stricter umask of the caller stays.
 process.umask(process.umask() & 0o077);
 
-// A caller that ignores SIGCHLD passes that on to this process; then the kernel would not report how children ended.
+// If the caller ignores SIGCHLD, this process inherits that, and the kernel would not report how children ended.
 process.on('SIGCHLD', () => undefined);
 
 // An error that nobody awaits must not end this process with the status of a failed task.
@@ -36,7 +36,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 
 try {
   await returnToCallerDirectory();
-  // Not a command for people: `run -d` calls it.
+  // An internal command, which `run -d` calls.
   if (args[0] === 'keep-task') await keepTask();
   const plain = isRun
     ? (await import('./define/run-options.ts')).readRunLine(args.slice(1))
@@ -44,21 +44,21 @@ try {
   if (plain !== undefined) await executeRun(plain.first, plain.rest, plain.options);
   else if (!(isExec && (await executeExec())) && !(await readByCommander()))
     process.exitCode = passesStatusOn ? SHIM_FAILED : USAGE_ERROR;
-  // Everything is written: waiting until the engine finds nothing left to do takes longer.
+  // Everything is written. Waiting until the engine is idle takes longer.
   if (passesStatusOn) process.exit();
 } catch (error) {
-  // Only then: the options of tasks need not be loaded for a command in a running task.
+  // Load these only now: a command in a running task does not need the options of tasks.
   const namesOptions = isRun || isExec ? await import('./define/run-options.ts') : undefined;
   process.exitCode = statusOf(error, namesOptions?.nameOptions);
 }
 
-/** Everything before the command. */
+/** Returns the words before the task's command. */
 function optionsOf(words: readonly string[]): readonly string[] {
   const end = words.indexOf('--');
   return end === -1 ? words : words.slice(0, end);
 }
 
-/** Returns to the caller's directory, which scripts/steps/leave-lost-directory.mjs left because the engine does not start in it. */
+/** Returns to the caller's directory. The engine does not start in that directory, so scripts/steps/leave-lost-directory.mjs left it. */
 async function returnToCallerDirectory(): Promise<void> {
   if (!/^\/proc\/\d+\/fdinfo$/.test(process.cwd())) return;
   const { returnToDirectory } = await import('./run/return-to-directory.ts');
@@ -76,7 +76,7 @@ async function executeRun(...line: Parameters<RunAction>): Promise<void> {
   await run.executeRun(...line);
 }
 
-/** Carries out a plain line of `exec`. Resolves to false for a line that commander must read. */
+/** Runs a plain line of `exec`. Resolves to false for a line that commander must read. */
 async function executeExec(): Promise<boolean> {
   const { readPlainLine } = await import('./define/plain-line.ts');
   // Most lines have no options, and do not load their table.
@@ -89,9 +89,9 @@ async function executeExec(): Promise<boolean> {
   return true;
 }
 
-/** Loaded only by lines that need commander: a task must not wait for it. */
+/** Loads commander for the lines that need it: a plain task must not wait for that. */
 async function readByCommander(): Promise<boolean> {
-  // The executable is built to compile late, for the sake of tasks. Builds, imports and watches run long enough to gain from compiling.
+  // For the sake of tasks, the executable compiles late. Builds, imports and watches run long enough to gain from compiling.
   if (!isRun && !isExec) Bun.unsafe.setJITPolicy(1);
   const { carryOut, defineCommands } = await import('./command-line.ts');
   return await carryOut(await defineCommands(executeRun, args[0]), args);

@@ -1,4 +1,4 @@
-/** Reads the environment and the labels that the options of `run` give a task. Loaded only for lines with such options. */
+/** Reads a task's environment and labels from the options of a command. Loaded only for lines with such options. */
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import {
   type CallerEnv,
@@ -16,9 +16,7 @@ const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
 
 type Entries = readonly string[] | undefined;
 
-/**
- * Reads the entries, and the env files among them. Later files override earlier ones, and `--env` overrides all files, as in docker.
- */
+/** Reads the entries and the env files. Later files override earlier ones, and `--env` overrides all files, as in docker. */
 export function readEntries({
   env: entries = [],
   envFile: files = [],
@@ -31,14 +29,11 @@ export function readEntries({
   return { env, labels: label && parseLabelEntries(label) };
 }
 
-/** `K=V` entries; `K` alone takes the caller's value. */
+/** Parses `K=V` entries; `K` alone takes the caller's value. */
 export const readVariables = (entries: readonly string[]): Record<string, string> =>
   parseEnvEntries(entries, callerEnvironment());
 
-/**
- * The environment of this process under the names that the caller gave. `--env NAME` takes the caller's value, and a task may need
- * `NODE_ENV`.
- */
+/** Returns this process's environment under the caller's names: `--env NAME` takes the caller's value, and a task may need `NODE_ENV`. */
 const callerEnvironment = (): CallerEnv =>
   Object.fromEntries(
     Object.entries(process.env).map(([name, value]) => [
@@ -49,7 +44,7 @@ const callerEnvironment = (): CallerEnv =>
 
 function readEnvFile(path: string): string {
   try {
-    // The caller names it, perhaps as `<(…)`: a FIFO waits for its writer, as with any program.
+    // The caller names the file, perhaps as `<(…)`: a FIFO waits for its writer, as with any program.
     const options = { maxBytes: MAX_ENV_FILE_BYTES, followLink: true, allowPipes: true };
     return readBoundedFile(path, options);
   } catch (error) {

@@ -1,7 +1,7 @@
-/** Reads `--filter KEY=VALUE` of commands that list tasks or events, with the meaning that docker's filters have. Pure. */
+/** Parses `--filter KEY=VALUE` of commands that list tasks or events. Filters mean the same as docker's. Pure. */
 import { invalidOption } from './define/shared-options.ts';
 
-/** What a filter looks at; a key that is undefined or null matches no filter. */
+/** The fields that filters compare. A key that is undefined or null matches no filter. */
 export interface Filterable {
   readonly id?: string | undefined;
   readonly stack?: string | null | undefined;
@@ -14,8 +14,9 @@ export interface Filterable {
 export type FilterKey = Exclude<keyof Filterable, 'labels'> | 'label';
 
 /**
- * Whether something passes all filters. Of several filters with the same key one must match; of several labels, all. A label without a
- * value matches whatever its value is. Throws ERR_STACKSHIM_SPEC_INVALID for text that is not a filter, or a key that is not one of `keys`.
+ * Returns a function that says whether something passes all filters. Of several filters with the same key, one must match; of several
+ * labels, all. A label without a value matches any value. Throws ERR_STACKSHIM_SPEC_INVALID for text that is not a filter, or a key that is
+ * not in `keys`.
  */
 export function parseFilters(
   texts: readonly string[],

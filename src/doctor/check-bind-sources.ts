@@ -1,4 +1,4 @@
-/** Checks whether a setuid file that a task leaves in a bind can be run by other users of the host. */
+/** Checks whether other users of the host can run a setuid file that a task leaves in a bind. */
 import { realpathSync } from 'node:fs';
 import type { Layout } from '../core/layout.ts';
 import { DEFAULT_POLICY } from '../spec/policy.ts';
@@ -18,7 +18,7 @@ export async function checkBindSources(
   return judgeBindSources(isUsual ? undefined : bindSources.map(realPath), mounts);
 }
 
-/** For a source that does not exist yet, the directory above decides. */
+/** Resolves links. A source that does not exist yet is judged by the directories above it. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -27,7 +27,10 @@ function realPath(path: string): string {
   }
 }
 
-/** Judges sources, with links resolved, by the mount table; undefined if the policy names none. `findClosed` finds a directory above a source that only root may enter. */
+/**
+ * Judges sources by the mount table. `sources` have their links resolved; undefined if the policy names none. `findClosed` finds a
+ * directory above a source that only root may enter.
+ */
 export function judgeBindSources(
   sources: readonly string[] | undefined,
   mounts: readonly MountEntry[],
@@ -53,7 +56,7 @@ export function judgeBindSources(
 const isWithin = (path: string, folder: string) =>
   path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
 
-/** The mount that contains a directory, and the mounts below the directory. */
+/** Returns the mount that contains a directory, and the mounts below the directory. */
 function mountsOf(directory: string, mounts: readonly MountEntry[]): readonly MountEntry[] {
   const lastAt = new Map(mounts.map((mount) => [mount.mountPoint, mount] as const));
   const visible = [...lastAt.values()];

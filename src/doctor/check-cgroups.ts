@@ -24,7 +24,7 @@ export function checkControllers(driver: CgroupDriver): Check {
   return warned(subject, `${message}: ${absent.join(', ')} missing`, hint);
 }
 
-/** Checks whether swap counts towards a task's memory limit: some kernels do that only if a parameter says so. */
+/** Checks whether swap counts towards a task's memory limit. Some kernels do that only if a kernel parameter says so. */
 export function checkSwapLimit(driver: CgroupDriver, mounts: readonly MountEntry[]): Check {
   const subject = optional('swap limit');
   return limitsSwap(driver, mounts)

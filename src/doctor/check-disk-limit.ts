@@ -14,7 +14,7 @@ import { readPolicyOrDefault } from './check-storage.ts';
 export const DISK_LIMIT = required('disk limit');
 const OWN_FILESYSTEM = 'keep the root folder on a filesystem of its own';
 
-/** Tries the mechanism. Needs root. Leaves nothing behind, and never rejects: a failure is the finding. */
+/** Tries the mechanism. Needs root. Leaves nothing behind. Never rejects: a failure is the finding. */
 export async function checkDiskLimit(system: System, layout: Layout): Promise<Check> {
   const { defaults } = await readPolicyOrDefault(layout);
   const mechanism = await findMechanism(system, layout);
@@ -48,7 +48,7 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
   }
 }
 
-/** The mechanism that enforces the disk limit of this installation's tasks. */
+/** Returns the mechanism that enforces the disk limit of this installation's tasks. */
 export async function findMechanism(system: System, layout: Layout): Promise<DiskMechanism> {
   const { mechanism } = (await readPolicyOrDefault(layout)).disk;
   if (mechanism !== 'auto') return mechanism;

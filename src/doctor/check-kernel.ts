@@ -16,7 +16,7 @@ export function checkRoot(facts: HostFacts): Check {
     : failed(required('root'), 'not running as root', 'run it as root (sudo stackshim …)');
 }
 
-/** The required version follows from the mount API and from idmapped overlay layers. */
+/** The mount API and idmapped overlay layers determine the required version. */
 export function checkKernelVersion(facts: HostFacts): Check {
   const message = `Linux ${facts.kernelRelease} on ${facts.architecture}`;
   return isKernelAtLeast(facts, 5, 19)
@@ -24,7 +24,7 @@ export function checkKernelVersion(facts: HostFacts): Check {
     : failed(required('kernel'), `${message}: older than 5.19`, NEWER_KERNEL);
 }
 
-/** `filesystems` is the text of /proc/filesystems, which does not list modules that are not loaded yet: `modules` lists those that can be loaded. */
+/** Checks for a filesystem. `filesystems` is the text of /proc/filesystems, which lacks modules that are not loaded yet: `modules` lists those. */
 export function checkFilesystem(
   name: 'overlay' | 'erofs',
   filesystems: string,
@@ -76,9 +76,9 @@ export function checkSeccomp(actions: string | undefined): Check {
 }
 
 /**
- * Every task has a system call filter, which is compiled into a pool that all programs of the host share. A start fails (errno 524) if the
- * pool is full. Tasks can put nothing else into it. `enabled` and `limit` are the texts of bpf_jit_enable and bpf_jit_limit in
- * /proc/sys/net/core; undefined if the file does not exist or cannot be read.
+ * Checks the pool into which the kernel compiles every task's system call filter, and which all programs of the host share. If the pool is
+ * full, a start fails (errno 524). Tasks can put nothing else into it. `enabled` and `limit` are the texts of bpf_jit_enable and
+ * bpf_jit_limit in /proc/sys/net/core; undefined if the file does not exist or cannot be read.
  */
 export function checkFilterPool(enabled: string | undefined, limit: string | undefined): Check {
   const subject = optional('room for filters');
@@ -97,8 +97,8 @@ export function checkFilterPool(enabled: string | undefined, limit: string | und
 }
 
 /**
- * Open files count as a task's memory, but their number on the machine is limited, too: if tasks have used it up, users other than root can
- * open no file. `maximum` is the text of /proc/sys/fs/file-max.
+ * Checks the limit on open files of the machine. Open files count towards a task's memory, but if tasks use up the limit, users other than
+ * root can open no file. `maximum` is the text of /proc/sys/fs/file-max.
  */
 export function checkOpenFiles(maximum: string | undefined, memoryBytes: number): Check {
   const subject = optional('open files');

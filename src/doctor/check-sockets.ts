@@ -1,4 +1,4 @@
-/** Checks how much memory a task's sockets may hold, beyond its limit, before a look finds it. */
+/** Checks how much memory beyond its limit a task's sockets may hold before a look finds it. */
 import { canRefuseStamps, type HostFacts } from '../sys/host-facts.ts';
 import { openNetNamespace } from '../sys/linux-processes.ts';
 import { withFd, withSystemFd } from '../sys/paths.ts';
@@ -12,7 +12,7 @@ const ENOUGH_TO_RECEIVE = MEBIBYTE;
 export interface SocketSettings {
   /** The text of /proc/sys/net/core/rmem_max; undefined if the file does not exist. */
   readonly receiveMax: string | undefined;
-  /** The text of tstamp_allow_data, likewise. */
+  /** The text of /proc/sys/net/core/tstamp_allow_data; undefined if the file does not exist. */
   readonly allowsStamps: string | undefined;
   /** Whether the kernel lists TCP sockets with their memory. */
   readonly hasDiagnosis: boolean;
@@ -47,7 +47,7 @@ export function checkSocketQueues(settings: SocketSettings, facts: HostFacts): C
   return passed(subject, 'data in the sockets of tasks is bounded by their memory limit');
 }
 
-/** Asks in this process's own network namespace. False for users other than root. */
+/** Asks in this process's own network namespace. Returns false for users other than root. */
 export async function hasTcpDiagnosis(system: System): Promise<boolean> {
   try {
     return await withFd(openNetNamespace(process.pid), (namespace) =>

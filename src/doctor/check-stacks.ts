@@ -6,7 +6,7 @@ import { type Check, ifRoot, optional, passed, unlessRefused, warned } from './c
 const MAX_NAMED = 10;
 const subject = optional('stacks');
 
-/** Never rejects for a store that cannot be read, which is a finding. */
+/** Never rejects for an unreadable store: that is a finding. */
 export const checkStacks = (layout: Layout, now: Date): Promise<Check> =>
   unlessRefused(
     () =>

@@ -1,4 +1,4 @@
-/** Checks whether the installation's folders belong to root, their formats are known, there is room for tasks, and the operator's policy is readable. */
+/** Checks the installation's folders: their owner is root, their formats are known, there is room for tasks, and the policy is readable. */
 import { existsSync } from 'node:fs';
 import type { Layout } from '../core/layout.ts';
 import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
@@ -48,7 +48,7 @@ export function checkRunFolder({ run }: Layout): Check {
   );
 }
 
-/** Finds stored files of an older version that every user can read. They cannot be restricted on a read-only filesystem. */
+/** Finds stored files of an older version that every user can read. On a read-only filesystem, they cannot be restricted. */
 export function checkStoredFiles(layout: Layout): Check {
   const subject = optional('stored files');
   const open = findOpenStore(layout);
@@ -109,7 +109,7 @@ export function checkPolicy(layout: Layout): Promise<Check> {
   );
 }
 
-/** Another check reports a policy that cannot be read. */
+/** Reads the policy, or returns the default: another check reports an unreadable policy. */
 export const readPolicyOrDefault = (layout: Layout): Promise<Policy> =>
   unlessRefused(
     () => readPolicy(layout),

@@ -9,9 +9,9 @@ export interface Check {
   readonly name: string;
   readonly status: CheckStatus;
   readonly message: string;
-  /** What to do about it; absent if the check passed. */
+  /** What to do about the finding; absent if the check passed. */
   readonly hint?: string;
-  /** Whether no task can run if it fails. */
+  /** True: no task can run if the check fails. */
   readonly required: boolean;
 }
 
@@ -40,7 +40,7 @@ const finding =
 export const warned = finding('warn');
 export const failed = finding('fail');
 
-/** What `act` resolves to; for an error of stackshim, what `otherwise` makes of it. */
+/** Resolves to the result of `act`, or of `otherwise` for a StackshimError. Rejects with any other error. */
 export async function unlessRefused<T>(
   act: () => T | Promise<T>,
   otherwise: (error: StackshimError) => T,
@@ -53,7 +53,7 @@ export async function unlessRefused<T>(
   }
 }
 
-/** What a check finds that only root can make. */
+/** Runs a check that needs root. For other users, the finding is the warning `untried`. */
 export const ifRoot = <T>(
   subject: Subject,
   untried: string,
@@ -66,7 +66,7 @@ const UNRELATED_CODES: ReadonlySet<string> = new Set([
   'ERR_STACKSHIM_PROCESS_EXHAUSTED',
 ]);
 
-/** The hint for a failed trial: the error's own hint if a disk refuses writes or a resource is used up, otherwise `otherwise`. */
+/** The hint for a failed trial: the error's own hint if a disk refuses writes or a resource is exhausted, else `otherwise`. */
 export function hintOf(error: unknown, otherwise: string): string {
   const known = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'doctor');
   return UNRELATED_CODES.has(known.code) ? known.hint : otherwise;

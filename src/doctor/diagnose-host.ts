@@ -39,13 +39,13 @@ import { probeMounts } from './probe-mounts.ts';
 /** The findings of `doctor`. */
 export interface Diagnosis {
   readonly checks: readonly Check[];
-  /** False when a required check failed. */
+  /** False if a required check failed. */
   readonly canRunTasks: boolean;
 }
 
 /**
- * Examines the host and tries what tasks need; leaves nothing behind. Meant for root; other users get the findings that need no root. Never
- * rejects for a fault of the host: a fault is a finding.
+ * Examines the host and tries what tasks need; leaves nothing behind. Meant for root: other users get only the findings that need no root.
+ * Never rejects for a fault of the host: a fault is a finding.
  */
 export async function diagnoseHost(
   layout: Layout,

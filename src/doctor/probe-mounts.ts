@@ -1,4 +1,4 @@
-/** Tries, on the real kernel and with an empty layer, the mounts that every task's root filesystem needs, and undoes them. */
+/** Tries the mounts of a task's root filesystem on the real kernel, with an empty layer, and undoes them. */
 import { closeSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { inflateRawSync } from 'node:zlib';
 import { CleanupStack } from '../core/cleanup-stack.ts';
@@ -38,7 +38,7 @@ const ways: readonly (readonly [LowersMode, string])[] = [
 
 /**
  * Mounts an empty layer, maps its ids and puts an overlay on it, below the root folder (or the nearest existing folder above it). Leaves
- * nothing behind; needs root. Never rejects: a failure is the finding.
+ * nothing behind. Needs root. Never rejects: a failure is the finding.
  */
 export async function probeMounts(system: System, layout: Layout): Promise<readonly Check[]> {
   const undo = new CleanupStack();
@@ -112,9 +112,10 @@ const OTHER_FILESYSTEM =
   'keep the root folder on a filesystem that can hold the writable layer of an overlay, such as ext4 or XFS, or set disk.mechanism to volume';
 
 /**
- * A folder on an overlay cannot hold the writable layer of another one. It need not, if the writable layer of tasks is on a scratch volume.
+ * Tries the overlay in the folder, then on a scratch volume. The folder may be on an overlay, which cannot hold another overlay's writable
+ * layer; that is no fault if tasks use scratch volumes.
  *
- * @param tryBelow Mounts an overlay with its writable layer below a folder, and returns how; throws the error if that is refused.
+ * @param tryBelow Mounts an overlay with its writable layer below a folder, and returns how. Throws the error if the kernel refuses.
  */
 async function probeOverlay(
   { system, undo, layout }: Omit<Probe, 'checks'>,

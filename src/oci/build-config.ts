@@ -1,4 +1,4 @@
-/** Builds OCI configurations: of a container whose command is not known yet, and of a container with its command. */
+/** Builds OCI configurations: a container's, before its command is known, and the complete one with the command. */
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { IdRange, PreparedBind, TaskDevice } from '../core/mount.ts';
@@ -29,14 +29,14 @@ export interface ContainerInput {
   readonly rootfs: string;
   /** Null: the host's user namespace. */
   readonly ids: IdRange | null;
-  /** Absolute below each cgroup hierarchy's root. */
+  /** Absolute path below each cgroup hierarchy's root. */
   readonly cgroupsPath: string;
   readonly binds: readonly PreparedBind[];
-  /** All devices that the task may open, including those of the template. */
+  /** All devices that the task may open, including the template's. */
   readonly devices: readonly TaskDevice[];
-  /** Whether the runtime keeps the mount flags of bind sources or sets them again. */
+  /** True: in a user namespace, the runtime keeps the mount flags of bind sources. False: it sets them again. */
   readonly locksBinds: boolean;
-  /** The parsed content of the file that `spec.seccomp` names. Required if it names a file. */
+  /** The parsed file that `spec.seccomp` names. Required if it names a file. */
   readonly seccompProfile?: SeccompProfile | undefined;
   /** Host path of a static init program. Required with `spec.init`. */
   readonly initBinary?: string | undefined;
@@ -46,23 +46,23 @@ export interface ContainerInput {
   readonly sysfs?: string | undefined;
   readonly host: {
     readonly architecture: string;
-    /** Paths that are hidden in addition to those of the template. */
+    /** Paths to hide in addition to the template's. */
     readonly thermalPaths: readonly string[];
   };
-  /** The spec's limits on disks, each with its device. */
+  /** The spec's disk throttles, each with its device. */
   readonly throttles?: readonly DeviceThrottle[];
   /** Required with cpu shares and `oomGroup`. */
   readonly cgroupVersion?: 1 | 2 | undefined;
-  /** Sysctls of the task's network namespace; a task on the host's network gets none. */
+  /** Sysctls of the task's network namespace. Ignored on the host's network. */
   readonly netSysctl?: Readonly<Record<string, string>>;
 }
 
-/** A configuration that lacks its process, and the mounts that come with that. */
+/** A configuration without its process and without the mounts that come with the command. */
 export interface ContainerConfig extends Omit<OciContainerConfig, 'mounts'> {
   readonly mounts: OrderedMounts;
 }
 
-/** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
+/** Builds the container's part of a configuration. Pure. A missing `seccompProfile` or `initBinary` is a defect of the caller. */
 export function buildContainerConfig(input: ContainerInput): ContainerConfig {
   const { template, spec, id, rootfs, ids, cgroupsPath, initBinary, netSysctl = {} } = input;
   const { ociVersion, mounts, linux } = template.config;
@@ -98,12 +98,12 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
 }
 
 /**
- * The most groups that an IPv4 socket may join, and the most sources for each group: the kernel charges this memory to no cgroup. The usual
- * limits are 20 and 10: with these, 12,000 sockets of a task with 32 MiB held 169 MiB.
+ * Limits how many groups an IPv4 socket may join, and how many sources for each group: the kernel charges this memory to no cgroup. With
+ * the usual limits, 20 and 10, 12,000 sockets of a task with 32 MiB held 169 MiB.
  */
 const GROUPS = { 'net.ipv4.igmp_max_memberships': '5', 'net.ipv4.igmp_max_msf': '1' } as const;
 
-/** Kernel settings that a runtime makes in a task's own network namespace, if the task's sockets belong to the host's kernel. */
+/** Sysctls that the runtime sets in a task's own network namespace, if the host's kernel serves the task's sockets. */
 export const netSysctl = (
   host: Pick<HostFacts, 'kernelVersion' | 'boundsGroups'>,
 ): Readonly<Record<string, string>> => ({
@@ -130,7 +130,7 @@ function missingInput(name: string): StackshimError {
   return new StackshimError('ERR_STACKSHIM_INTERNAL', `build container config: ${name} is missing`);
 }
 
-/** Puts a command, and what is mounted for it alone, into a container's configuration. Pure. */
+/** Adds a command and the mounts that come with it to a container's configuration. Pure. */
 export function joinConfig(
   container: ContainerConfig,
   process: OciProcess,
@@ -141,13 +141,13 @@ export function joinConfig(
 }
 
 const CPU_PERIOD_US = 100_000;
-/** The kernel accepts no smaller quota: cgroup-v2.rst, cpu.max. */
+/** The smallest quota that the kernel accepts: cgroup-v2.rst, cpu.max. */
 const CPU_QUOTA_MIN_US = 1000;
-/** The usual weight of v1; usual, smallest and largest weight of v2 (cgroup-v2.rst, cpu.weight). */
+/** Usual weight of v1; smallest, usual and largest weight of v2 (cgroup-v2.rst, cpu.weight). */
 const USUAL_SHARES = 1024;
 const WEIGHT = { min: 1, usual: 100, max: 10_000 };
 
-/** A {@link Throttle} of the spec with its device. */
+/** A {@link Throttle} of the spec, with its device. */
 export interface DeviceThrottle {
   readonly kind: ThrottleKind;
   readonly major: number;
@@ -155,7 +155,7 @@ export interface DeviceThrottle {
   readonly perSecond: number;
 }
 
-/** Memory without swap, cpu as a share of a period, pids, disks; a missing `cgroupVersion` is a defect of the caller. */
+/** Limits memory (without swap), cpu (a share of a period), pids and disks. A missing `cgroupVersion` is a defect of the caller. */
 function buildResources(input: ContainerInput): OciResources {
   const { template, spec, devices, throttles = [], cgroupVersion } = input;
   const { memoryBytes, cpus, pids, cpuShares } = spec.limits;
@@ -184,7 +184,7 @@ function buildResources(input: ContainerInput): OciResources {
   };
 }
 
-/** Settings that only v2 has, and cpu shares: runtimes convert shares to different weights, and some turn the usual shares into a low weight. */
+/** The settings that only v2 has, and cpu shares: runtimes convert shares differently, and some turn the usual shares into a low weight. */
 const buildUnified = ({ oomGroup, limits: { cpuShares } }: ContainerSpec) =>
   withoutUndefined({
     'memory.oom.group': oomGroup ? '1' : undefined,

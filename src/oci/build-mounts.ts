@@ -1,24 +1,21 @@
-/**
- * Builds the mounts inside a task: the template's, then tmpfs and binds, each parent before what is below it. Defines the fixed paths
- * there.
- */
+/** Builds the mounts inside a task: the template's, then tmpfs and binds, parents before children. Defines the fixed paths in a task. */
 import type { PreparedBind } from '../core/mount.ts';
 import type { AdmittedTaskSpec, TmpfsRequest } from '../spec/task-spec.ts';
 import type { OciMount } from './oci-config.ts';
 
-/** The code, writable; the working directory when there is code. */
+/** The code, writable. The working directory of a task with code. */
 export const TASK_DIR = '/task';
-/** Read-only, byte for byte what was given. */
+/** The payload: read-only, the given bytes unchanged. */
 export const PAYLOAD_FILE = '/run/stackshim/payload';
 export const CONFIG_FILE = '/run/stackshim/config';
-/** A folder of its own, so that the task can replace the file. */
+/** A directory of its own, so that the task can replace the file. */
 export const PROGRESS_DIR = '/run/stackshim/progress';
-/** In {@link PROGRESS_DIR}: what the task writes here, its owner reads. */
+/** The file in {@link PROGRESS_DIR} that the task writes and its owner reads. */
 export const PROGRESS_NAME = 'text';
-/** Where `--init` binds the host's init program; in `/dev`, so that the task's files stay untouched. */
+/** Where `--init` binds the host's init program: below `/dev`, so that the task's files stay untouched. */
 export const INIT_FILE = '/dev/stackshim-init';
 
-/** Statically linked init programs as distributions install them, best first; Debian's package is `tini`. */
+/** Paths of static init programs in distributions, best first. Debian's package is `tini`. */
 export const INIT_CANDIDATES: readonly string[] = [
   '/usr/bin/tini-static',
   '/usr/bin/docker-init',
@@ -29,7 +26,7 @@ export const INIT_CANDIDATES: readonly string[] = [
 /** How binds are made in a container. */
 export interface BindRules {
   readonly hasUserNamespace: boolean;
-  /** Whether the runtime keeps the flags of a bind's source in a user namespace. */
+  /** True: in a user namespace, the runtime keeps the mount flags of a bind's source. */
   readonly locksBinds: boolean;
 }
 
@@ -40,15 +37,15 @@ export interface MountsInput extends BindRules {
   readonly initBinary?: string | undefined;
   /** Host path of a prepared `/dev`. Default: the template's, which the runtime fills. */
   readonly dev?: string | undefined;
-  /** Host path of a sysfs with nothing mounted below it. Default: the host's sysfs with everything below it. */
+  /** Host path of a sysfs with nothing mounted below it. Default: the host's `/sys` with everything mounted below it. */
   readonly sysfs?: string | undefined;
 }
 
 /** Mounts in the order in which the runtime makes them. */
 export interface OrderedMounts {
-  /** The template's, and the init program. */
+  /** The template's mounts and the init program. */
   readonly base: readonly OciMount[];
-  /** What the task asks for, on top of those. */
+  /** The mounts that the task asks for, on top of `base`. */
   readonly asked: readonly OciMount[];
 }
 
@@ -72,21 +69,21 @@ export const buildBinds = (
 
 const depthOf = ({ destination }: OciMount) => destination.split('/').length;
 
-/** A mount would hide what was mounted below its target before. */
+/** Sorts parents first: a mount hides earlier mounts below its target. */
 export const shallowFirst = (mounts: readonly OciMount[]): readonly OciMount[] =>
   mounts.toSorted((a, b) => depthOf(a) - depthOf(b));
 
-/** Binds what the host prepared in place of a mount of the template. */
+/** Replaces a mount of the template by a bind of a mount that the host prepared. */
 function adaptMount(mount: OciMount, input: MountsInput): OciMount {
   const { spec, hasUserNamespace, sysfs = '/sys', dev } = input;
   const { destination } = mount;
-  // A user namespace may mount sysfs only with its own network namespace; otherwise the host's is bound, completely read-only.
+  // A user namespace can mount sysfs only with its own network namespace. Otherwise, bind the host's, with everything read-only.
   if (mount.type === 'sysfs' && spec.network === 'host' && hasUserNamespace) {
     const options = ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'rro'];
     return { destination, type: 'bind', source: sysfs, options };
   }
   if (dev === undefined || destination !== '/dev') return mount;
-  // No flag is set: those of the prepared mount are locked in the task's user namespace.
+  // Set no flags: the prepared mount's flags are locked in the task's user namespace.
   return { destination, type: 'bind', source: dev, options: ['bind', 'private'] };
 }
 
@@ -105,8 +102,8 @@ function toFlaggedBind(bind: PreparedBind): OciMount {
 }
 
 /**
- * If the flags of the host's mount are locked in a user namespace, they cannot be undone there, and a runtime that sets flags again
- * without knowing all of them fails (runc before 1.2 on a `noexec` source, as `/run` often is). So no flag is set.
+ * Sets no flags, for a runtime that keeps them. A user namespace cannot clear the locked flags of a host mount, and a runtime that sets
+ * flags again without knowing all of them fails (runc before 1.2 on a `noexec` source, as `/run` often is).
  */
 function toInheritingBind({ source, target }: PreparedBind): OciMount {
   return { destination: target, type: 'bind', source, options: ['rbind', 'rprivate'] };

@@ -1,4 +1,4 @@
-/** Builds the process of an OCI configuration: its command, environment, user and rights. Serialises configurations, whose process is special. */
+/** Builds the process of an OCI configuration (command, environment, user, rights), and serialises configurations. */
 import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
@@ -25,9 +25,9 @@ import type { BundleTemplate } from './bundle-template.ts';
 import type { OciCapabilities, OciConfig, OciProcess, OciRlimit, OciUser } from './oci-config.ts';
 
 /**
- * The entrypoint followed by the command; each comes from the task, else from the image. The image's command belongs to the image's
- * entrypoint: a task with its own entrypoint gets only its own command, as in docker.
- * Throws ERR_STACKSHIM_SPEC_INVALID when the result is empty.
+ * Returns the entrypoint followed by the command; each is the task's, else the image's. The image's command belongs to the image's
+ * entrypoint: as in docker, a task with its own entrypoint gets only its own command. Throws ERR_STACKSHIM_SPEC_INVALID if the result is
+ * empty.
  */
 export function resolveCommand(
   image: Pick<ImageConfig, 'entrypoint' | 'cmd'>,
@@ -46,14 +46,14 @@ export function resolveCommand(
   throw invalidInput('command', `command: ${problem}`, 'write the command after the stack');
 }
 
-/** The task's own working directory, else the code's, else the image's, else `/`. */
+/** The working directory: the task's, else the code's, else the image's, else `/`. */
 export const resolveWorkdir = (
   workdir: string | undefined,
   hasCode: boolean,
   image: Pick<ImageConfig, 'workingDir'>,
 ): string => workdir ?? (hasCode ? TASK_DIR : posix.resolve('/', image.workingDir));
 
-/** The PATH if the image sets none; the same as docker's. */
+/** The PATH if the image sets none. Same as docker's. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface TaskEnvInput {
@@ -68,13 +68,14 @@ export interface TaskEnvInput {
   readonly timeoutMs: number;
   readonly memoryBytes: number;
   readonly tty: boolean;
-  /** The user's home folder; `/` when unknown. */
+  /** The user's home directory; `/` if unknown. */
   readonly home?: string | undefined;
 }
 
 /**
- * `K=V` entries, each name once. Later ones win: PATH, HOSTNAME and TERM (with a tty); the image's; TASK_ID, TASK_DIR, PAYLOAD_FILE,
- * CONFIG_FILE, TASK_PROGRESS_FILE, TASK_TIMEOUT (whole seconds, rounded up), TASK_MEMORY (bytes); the caller's. HOME is the user's if none of them sets it.
+ * Returns `K=V` entries, each name once. Later sources win: PATH, HOSTNAME and TERM (with a tty); the image's; TASK_ID, TASK_DIR,
+ * PAYLOAD_FILE, CONFIG_FILE, TASK_PROGRESS_FILE, TASK_TIMEOUT (whole seconds, rounded up), TASK_MEMORY (bytes); the caller's. HOME is the
+ * user's if none of them sets it.
  */
 export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
   const env = new Map([
@@ -84,7 +85,7 @@ export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
   if (input.tty) env.set('TERM', 'xterm');
   for (const entry of input.imageEnv) {
     const at = entry.indexOf('=');
-    // An image's entry with an empty name or a NUL cannot be passed to any program.
+    // No program can receive an image's entry with an empty name or a NUL.
     if (at > 0 && !entry.includes('\0')) env.set(entry.slice(0, at), entry.slice(at + 1));
   }
   const own = {
@@ -98,7 +99,7 @@ export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
     ...input.env,
   };
   for (const [name, value] of Object.entries<string | undefined>(own)) {
-    // An image that sets one of these must not make a task believe that it has a file.
+    // A variable of the image must not make the task believe that it has this file.
     if (value === undefined) env.delete(name);
     else env.set(name, value);
   }
@@ -111,21 +112,21 @@ export interface ProcessInput {
   readonly spec: Pick<CommandSpec, 'tty' | 'ulimits'> &
     Pick<ContainerSpec, 'capAdd' | 'capDrop' | 'init' | 'noNewPrivileges' | 'ulimitMaxima'>;
   readonly user: OciUser;
-  /** At least one element; see `resolveCommand`. */
+  /** At least one element: see `resolveCommand`. */
   readonly command: readonly string[];
-  /** Final; see `buildTaskEnv`. */
+  /** Complete: see `buildTaskEnv`. */
   readonly env: readonly string[];
-  /** Absolute. */
+  /** Absolute path. */
   readonly cwd: string;
   readonly ids: IdRange | null;
-  /** `hardLimits` by OCI name; Infinity or absent: unlimited. `oomScoreAdj`: the value that the process would inherit. */
+  /** `hardLimits` by OCI name: Infinity is unlimited, absent bounds nothing. `oomScoreAdj`: the value that the process would inherit. */
   readonly host: {
     readonly hardLimits: Readonly<Record<string, number>>;
     readonly oomScoreAdj: number;
   };
 }
 
-/** Builds the process. Throws ERR_STACKSHIM_SPEC_INVALID when the user's ids are not mapped into the task. */
+/** Builds the process. Throws ERR_STACKSHIM_SPEC_INVALID if the user's ids are not mapped into the task. */
 export function buildProcess(input: ProcessInput): OciProcess {
   const { template, spec, user, command, env, cwd, ids, host } = input;
   const { capabilities, rlimits, noNewPrivileges } = template.config.process;
@@ -141,12 +142,12 @@ export function buildProcess(input: ProcessInput): OciProcess {
     capabilities: buildCapabilities(bounding, uid),
     rlimits: buildRlimits(rlimits, spec.ulimits, host.hardLimits, spec.ulimitMaxima),
     noNewPrivileges: noNewPrivileges && spec.noNewPrivileges,
-    // A service may be protected from the OOM killer; its tasks must not be. Lowering the value would need a right that it may lack.
+    // A service may be protected from the OOM killer; its tasks must not be. Do not lower the value: the service may lack that right.
     oomScoreAdj: host.oomScoreAdj < 0 ? 0 : undefined,
   };
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for a user id or group id outside of the task's range. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID for a user id or group id outside the task's range. */
 export function requireMappedUser({ uid, gid, additionalGids }: OciUser, { size }: IdRange): void {
   const outside = [uid, gid, ...additionalGids].find((id) => id >= size);
   if (outside === undefined) return;
@@ -156,12 +157,12 @@ export function requireMappedUser({ uid, gid, additionalGids }: OciUser, { size 
 }
 
 /**
- * The template's limits, replaced by the task's, none above the host's hard limit: a runtime without CAP_SYS_RESOURCE
- * could not set it. A process inherits other limits from its caller; such a limit is set if the caller's is above the
- * policy's maximum.
+ * Returns the template's limits, replaced by the task's. None exceeds the policy's maximum or the host's hard limit, which a runtime
+ * without CAP_SYS_RESOURCE could not raise. The process inherits all other limits from its caller; those above the policy's maximum are
+ * lowered to it.
  *
- * @param hardLimits Those of this process, by OCI name; an absent limit does not bound.
- * @param maxima Those of the policy.
+ * @param hardLimits This process's hard limits, by OCI name. An absent limit bounds nothing and is not inherited.
+ * @param maxima The policy's maxima.
  */
 export function buildRlimits(
   base: readonly OciRlimit[],
@@ -181,10 +182,7 @@ export function buildRlimits(
   return [...limits.values()];
 }
 
-/**
- * The bounding set: the template's list with docker's rules for `--cap-add` (`ALL` starts with every known capability) and `--cap-drop` (`ALL`
- * starts with none), sorted.
- */
+/** The bounding set, sorted: the template's, with docker's `--cap-add` (`ALL`: start with all known) and `--cap-drop` (`ALL`: start with none). */
 export function resolveCapabilities(
   base: readonly string[],
   { capAdd, capDrop }: Pick<ContainerSpec, 'capAdd' | 'capDrop'>,
@@ -195,7 +193,7 @@ export function resolveCapabilities(
   return [...kept].sort();
 }
 
-/** A user other than root has no effective capability; the bounding set only limits what a file could give it. None is inheritable or ambient. */
+/** Users other than root get no effective capabilities, only the bounding set, which limits what a file grants. None is inheritable or ambient. */
 export function buildCapabilities(bounding: readonly string[], uid: number): OciCapabilities {
   const held = uid === 0 ? bounding : [];
   return { bounding, permitted: held, effective: held };
@@ -203,18 +201,18 @@ export function buildCapabilities(bounding: readonly string[], uid: number): Oci
 
 /** RLIM_INFINITY, which a JavaScript number cannot represent exactly. */
 const UNLIMITED = '18446744073709551615';
-// No argument, variable or path can contain a NUL, so no other string of a configuration equals this one.
+// No argument, variable or path contains a NUL, so no other string of a configuration equals this one.
 const MARK = '\0unlimited';
 
-/** Serialises a configuration; Infinity in a resource limit of the process becomes RLIM_INFINITY. */
+/** Serialises a configuration. Infinity in a resource limit becomes RLIM_INFINITY. */
 export const toConfigJson = (config: OciConfig): string =>
   unmark(JSON.stringify({ ...config, process: marked(config.process) }));
 
-/** Serialises a process alone, in the same way. */
+/** Serialises a process alone. Infinity in a resource limit becomes RLIM_INFINITY. */
 export const toProcessJson = (process: OciProcess): string =>
   unmark(JSON.stringify(marked(process)));
 
-/** Marks infinite limits. To look at every value of a configuration takes several times as long as to serialise it. */
+/** Marks infinite limits. A JSON replacer would visit every value, which takes several times as long as serialising. */
 function marked(process: OciProcess): object {
   const mark = (limit: number) => (limit === Infinity ? MARK : limit);
   const rlimits = process.rlimits.map(({ type, soft, hard }) => ({

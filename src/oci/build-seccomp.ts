@@ -1,4 +1,4 @@
-/** A seccomp profile with its conditions -> the rules for one task on one architecture. */
+/** Resolves a seccomp profile with conditions to the rules for one task on one architecture. */
 import { StackshimError } from '../core/errors.ts';
 import type { SeccompProfile, SeccompRule } from '../spec/seccomp-profile.ts';
 import type { OciSeccomp, OciSeccompRule } from './oci-config.ts';
@@ -16,7 +16,7 @@ const scmpNames: Readonly<Record<string, string>> = {
 };
 
 /**
- * Resolves a profile's conditions. Rules without arguments and with the same outcome become one rule, because each rule costs start-up time.
+ * Resolves a profile's conditions. Rules without arguments and with the same outcome are merged, because each rule costs start-up time.
  * System calls of other architectures stay forbidden. Throws ERR_STACKSHIM_HOST_UNSUPPORTED on an unsupported architecture.
  */
 export function buildSeccomp(profile: SeccompProfile, context: SeccompContext): OciSeccomp {
@@ -41,7 +41,7 @@ export function buildSeccomp(profile: SeccompProfile, context: SeccompContext): 
   }
   const rules = Array.from(groups.values(), ({ rule, names }) => toRule(rule, [...names]));
   for (const rule of withArguments) {
-    // Drop a call that is already in the group with the same outcome for any arguments.
+    // Drop a call that the group already has, with the same outcome for any arguments.
     const group = groups.get(outcomeOf(rule));
     rules.push(
       toRule(
@@ -69,7 +69,7 @@ function holds(
   return !excludes.arches?.includes(architecture);
 }
 
-/** Each rule compares an argument once. */
+/** Splits a rule with an exception into rules that each compare the argument once. */
 function withoutException({ except, args = [], ...rule }: SeccompRule): readonly SeccompRule[] {
   if (except === undefined) return [{ ...rule, args }];
   const { index, others } = except;

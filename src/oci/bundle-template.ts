@@ -1,4 +1,4 @@
-/** A bundle template: an OCI configuration of everything that does not depend on the task, and its seccomp profile. */
+/** A bundle template: the part of an OCI configuration that does not depend on the task, and its seccomp profile. */
 import type { TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { OciContainerConfig, OciLinux, OciProcess, OciResources } from './oci-config.ts';
@@ -16,7 +16,7 @@ export interface TemplateExtension {
   readonly extends: string;
   readonly capabilities: readonly string[];
   readonly devices: readonly TaskDevice[];
-  /** System calls that are also allowed, with any arguments. */
+  /** System calls to allow in addition, with any arguments. */
   readonly syscalls: readonly string[];
 }
 
@@ -24,13 +24,13 @@ export interface BundleTemplate {
   readonly config: TemplateConfig;
   readonly seccomp: SeccompProfile;
   readonly devices: readonly TaskDevice[];
-  /** Capabilities of `config` that enable no rule of the profile: only a task that asks for the capability itself gets those rules. */
+  /** Capabilities of `config` that enable no rule of the profile. A task gets those rules only by asking for the capability itself. */
   readonly silentCapabilities: readonly string[];
   /** What a user of this template gives up, in plain text; undefined: nothing. */
   readonly warning: string | undefined;
 }
 
-/** The content of the folder `bundles/`. */
+/** The content of the directory `bundles/`. */
 export interface TemplateFiles {
   /** The configuration of the template `default`. */
   readonly config: TemplateConfig;

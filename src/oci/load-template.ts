@@ -1,4 +1,4 @@
-/** Bundle templates by name. */
+/** Finds bundle templates by name. */
 import { templateFiles } from '#templates';
 import { StackshimError } from '../core/errors.ts';
 import type { BundleTemplate, TemplateExtension } from './bundle-template.ts';
@@ -14,7 +14,7 @@ const plain: BundleTemplate = {
   warning: undefined,
 };
 
-/** Undefined if there is no template with this name. */
+/** Returns undefined if no template has this name. */
 function findTemplate(name: string): BundleTemplate | undefined {
   if (name === 'default') return plain;
   const extension = Object.hasOwn(extensions, name) ? extensions[name] : undefined;
@@ -23,7 +23,7 @@ function findTemplate(name: string): BundleTemplate | undefined {
 
 export const templateNames = (): readonly string[] => ['default', ...Object.keys(extensions)];
 
-/** The template with that name. Throws ERR_STACKSHIM_SPEC_INVALID that lists the known names. */
+/** Returns the template with this name. Throws ERR_STACKSHIM_SPEC_INVALID that lists the known names. */
 export function loadTemplate(name: string): BundleTemplate {
   const template = findTemplate(name);
   if (template !== undefined) return template;
@@ -35,12 +35,12 @@ export function loadTemplate(name: string): BundleTemplate {
   throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, { details });
 }
 
-/** What a user of that template gives up, in plain text; undefined: nothing, or no such template. */
+/** What a user of the template gives up, in plain text; undefined: nothing, or no such template. */
 export const warnOfTemplate = (name: string): string | undefined => findTemplate(name)?.warning;
 
 /**
- * The template `default` with the extension's capabilities, devices and system calls. The profile's rules for these capabilities stay disabled: the
- * extension names the calls that it needs.
+ * Adds the extension's capabilities, devices and system calls to the template `default`. The profile's rules for these capabilities stay
+ * disabled: the extension lists the calls that it needs.
  */
 function extendPlain({ capabilities, devices, syscalls }: TemplateExtension): BundleTemplate {
   const { process } = config;

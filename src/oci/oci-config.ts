@@ -15,14 +15,14 @@ export interface OciCapabilities {
 
 export interface OciRlimit {
   readonly type: string;
-  /** Infinity is written as the kernel's RLIM_INFINITY; see `toConfigJson`. */
+  /** Infinity is written as RLIM_INFINITY: see `toConfigJson`. */
   readonly soft: number;
   readonly hard: number;
 }
 
 export interface OciProcess {
   readonly terminal: boolean;
-  /** The first size of the terminal. Without it, whoever has the terminal's other side sets the size. */
+  /** The terminal's first size. Absent: the process that holds the terminal's other side sets the size. */
   readonly consoleSize?: { readonly height: number; readonly width: number };
   readonly user: OciUser;
   readonly args: readonly string[];
@@ -47,7 +47,7 @@ export interface OciIdMapping {
   readonly size: number;
 }
 
-/** Without a type, the rule holds for every device; without a number, for every device of its type. */
+/** Without a type, the rule applies to every device; without a number, to every device of its type. */
 export interface OciDeviceRule {
   readonly allow: boolean;
   readonly type?: string;
@@ -58,7 +58,7 @@ export interface OciDeviceRule {
 
 export interface OciResources {
   readonly devices: readonly OciDeviceRule[];
-  /** `swap` is memory and swap together: the same number means no swap. */
+  /** `swap` is memory plus swap: the same number as `limit` means no swap. */
   readonly memory: { readonly limit: number; readonly swap: number };
   readonly cpu: {
     readonly shares?: number | undefined;
@@ -67,11 +67,11 @@ export interface OciResources {
   };
   readonly pids: { readonly limit: number };
   readonly blockIO?: OciBlockIo | undefined;
-  /** File names of cgroup v2 with the values to write. */
+  /** File names of cgroup v2, with the values to write. */
   readonly unified?: Readonly<Record<string, string>> | undefined;
 }
 
-/** `rate` is bytes or operations each second. */
+/** `rate` is bytes or operations per second. */
 export interface OciThrottle {
   readonly major: number;
   readonly minor: number;
@@ -104,7 +104,7 @@ export interface OciLinux {
   readonly readonlyPaths: readonly string[];
 }
 
-/** A configuration without the process: what a container needs before its command is known. */
+/** A configuration without the process: everything a container needs before its command is known. */
 export interface OciContainerConfig {
   readonly ociVersion: string;
   readonly root: { readonly path: string; readonly readonly: boolean };

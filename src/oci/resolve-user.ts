@@ -1,25 +1,25 @@
-/** `name|uid[:group|gid]` -> numbers, by the image's own passwd and group files. */
+/** Resolves `name|uid[:group|gid]` to numbers, by the image's own passwd and group files. */
 import { fstatSync, openSync, readSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { withFd, withSystemFd } from '../sys/paths.ts';
 import type { System } from '../sys/system.ts';
 import type { OciUser } from './oci-config.ts';
 
-/** Runtimes accept no larger ids. */
+/** The largest id that runtimes accept. */
 const MAX_ID = 2_147_483_647;
 const MAX_TEXT = 1_048_576;
 const MAX_GROUPS = 256;
 const MAX_SHOWN_CHARS = 200;
 
 export interface ResolvedUser extends OciUser {
-  /** The home folder from passwd; absent if the user is not in it. */
+  /** The home directory from passwd; absent if passwd does not list the user. */
   readonly home?: string | undefined;
 }
 
 /**
- * Resolves a user as docker does: a name must be in the files, a number need not (its group is then 0). Without a group, the user has
- * the group of its passwd entry and the groups that list it as a member. An empty `user` is root; a missing file counts as empty.
- * Throws ERR_STACKSHIM_SPEC_INVALID for the field `user`.
+ * Resolves a user as docker does. A name must be in the files; a number need not, and its group is then 0. Without a group, the user has
+ * the group of its passwd entry and the groups that list it as a member. An empty `user` is root; a missing file counts as empty. Throws
+ * ERR_STACKSHIM_SPEC_INVALID for the field `user`.
  */
 export function resolveUser(user: string, passwdText: string, groupText: string): ResolvedUser {
   const [userPart = '', groupPart = '', ...rest] = user.split(':');
@@ -42,7 +42,7 @@ export function resolveUser(user: string, passwdText: string, groupText: string)
   return { uid, gid, additionalGids: [...gids].slice(0, MAX_GROUPS), home };
 }
 
-/** The entry of that name, else the one of that number. */
+/** Returns the entry with that name, else the one with that number. */
 const find = <E extends { readonly name: string }>(
   entries: readonly E[],
   asked: string,
@@ -63,7 +63,7 @@ const parseGroups = (text: string) =>
     return name === '' || gid === undefined ? [] : [{ name, gid, members: members.split(',') }];
   });
 
-/** Lines of colon-separated fields; malformed lines are skipped, as libc does. */
+/** Splits lines into colon-separated fields. The callers skip malformed lines, as libc does. Throws for a text that is too long. */
 function fieldsOf(text: string): readonly string[][] {
   if (text.length > MAX_TEXT) {
     throw invalidUser(`the image's passwd or group file is longer than ${MAX_TEXT} characters`);
@@ -85,11 +85,11 @@ function invalidUser(problem: string, user?: string): StackshimError {
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `user${shown}: ${problem}`, { details });
 }
 
-/** The user database of a task's image is small; docker also stops reading at a limit. */
+/** A user database of an image is small. Docker also stops reading at a limit. */
 const MAX_DATABASE_BYTES = 1024 * 1024;
 
 /**
- * The user that the command runs as. Names are looked up in the image's own files, each path resolved beneath its root.
+ * Returns the user that the command runs as. Looks names up in the image's own files; each path is resolved beneath its root.
  *
  * @param user `name|uid[:group|gid]`; empty: root.
  * @param rootfs The mounted root filesystem of a task that does not run yet, or of an image.
@@ -101,7 +101,7 @@ export function resolveTaskUser(system: System, user: string, rootfs: string): R
   });
 }
 
-/** Empty if the image has no such file. */
+/** Returns an empty text if the image has no such file. */
 function readBeneath(system: System, root: number, path: string): string {
   const fd = unlessMissing(() => system.openInRoot(root, path));
   if (fd === undefined) return '';

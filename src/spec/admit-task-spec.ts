@@ -1,4 +1,4 @@
-/** TaskSpec -> AdmittedTaskSpec: what the policy and the host allow a task. */
+/** TaskSpec -> AdmittedTaskSpec: checks a task against the policy and the host. */
 import type { TenantName } from '../core/ids.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
 import { deniedField } from './field-errors.ts';
@@ -21,16 +21,16 @@ import type {
 export interface HostLimits {
   readonly memoryBytes: number;
   readonly cpus: number;
-  /** This process' hard limits by OCI name (`RLIMIT_NOFILE`); Infinity: unlimited. */
+  /** This process's hard limits by OCI name (`RLIMIT_NOFILE`); Infinity: unlimited. */
   readonly hardLimits: Readonly<Record<string, number>>;
-  /** True with CAP_SYS_RESOURCE: a task's hard limit may be above ours. */
+  /** True with CAP_SYS_RESOURCE: a task's hard limit may be above this process's. */
   readonly canRaiseLimits: boolean;
 }
 
 /**
- * Fills in limits that a task does not name, and checks the rest against the policy and the host. Pure.
- * The caller must check a bundle that an image's label names, and, once links are resolved, the source of a bind or a device
- * (`requireAllowed`, `requireAllowedPath`). Throws ERR_STACKSHIM_SPEC_DENIED with `details` {field, asked, allowed}.
+ * Fills in the limits that a task does not name, and checks the others against the policy and the host. Pure. The caller must check a
+ * bundle that an image's label names and, once links are resolved, the source of a bind or a device (`requireAllowed`,
+ * `requireAllowedPath`). Throws ERR_STACKSHIM_SPEC_DENIED with `details` {field, asked, allowed}.
  */
 export function admitTaskSpec(spec: TaskSpec, policy: Policy, host: HostLimits): AdmittedTaskSpec {
   const terms = termsOf(spec.tenant, policy);
@@ -72,7 +72,7 @@ export function requireAdmitted(
 const termsOf = (tenant: TenantName | undefined, policy: Policy): TenantTerms | undefined =>
   tenant && (policy.tenants.get(tenant) ?? policy.tenantDefault);
 
-/** A build step has a memory limit of its own, within the same bounds. */
+/** A build step's own memory limit has the same bound as a task's. */
 const boundedBy = ({ memoryBytes, cpus }: Pick<TaskLimits, 'memoryBytes' | 'cpus'>): TaskLimits =>
   withoutUndefined({ memoryBytes, cpus, buildMemoryBytes: memoryBytes });
 
@@ -93,7 +93,7 @@ function admitLimits(
     for (const [whose, most] of bounds) {
       const allowed = most[key];
       if (allowed === undefined) continue;
-      // A default of the policy is lowered to the maximum; a value that the task asks for is granted or denied.
+      // Lower a default of the policy to the maximum; grant or deny a value that the task asks for.
       const given = admitted[key];
       if (given !== undefined) admitted[key] = Math.min(given, allowed);
       if (value === undefined || value <= allowed) continue;
@@ -105,7 +105,7 @@ function admitLimits(
   return admitted;
 }
 
-/** The task's own throttles, the policy's defaults for disks that the task does not name, and always the policy's maxima: for each disk the lowest holds. */
+/** Joins the task's throttles, the policy's defaults for other disks, and all the policy's maxima. For each disk, the lowest holds. */
 function admitThrottles(
   asked: readonly Throttle[],
   { throttles: { defaults, maxima } }: Policy,

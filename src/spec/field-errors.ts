@@ -1,11 +1,8 @@
-/** The errors for a field whose value is not valid, or asks for more than is allowed. */
+/** The errors for a field whose value is invalid or not allowed. */
 import { StackshimError } from '../core/errors.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
 
-/**
- * An ERR_STACKSHIM_SPEC_INVALID that names the field and, when it is short enough to read, the value.
- * `problem` completes the sentence `<field> <value>: …`.
- */
+/** Makes an ERR_STACKSHIM_SPEC_INVALID with the field and, if short enough to read, the value. `problem` completes `<field> <value>: …`. */
 export function invalidField(field: string, problem: string, value?: unknown): StackshimError {
   const shown = showValue(value);
   const message = `${field}${shown === undefined ? '' : ` ${shown}`}: ${problem}`;
@@ -35,13 +32,13 @@ export interface Denial {
   readonly field: string;
   readonly asked: string | number;
   readonly allowed: string | number | readonly string[];
-  /** `asked` in the form that people write; absent: `asked` itself. */
+  /** `asked` in the form that people write. Default: `asked`. */
   readonly shown?: string;
   /** Completes the sentence `<field> <asked>: …`. */
   readonly reason: string;
 }
 
-/** An ERR_STACKSHIM_SPEC_DENIED that names the field and both values. */
+/** Makes an ERR_STACKSHIM_SPEC_DENIED that names the field and both values. */
 export function deniedField({ field, asked, allowed, reason, shown }: Denial): StackshimError {
   return new StackshimError('ERR_STACKSHIM_SPEC_DENIED', `${field} ${shown ?? asked}: ${reason}`, {
     details: { field, asked, allowed },

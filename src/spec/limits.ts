@@ -1,4 +1,4 @@
-/** Parses the limits of a task: those with defaults and maxima in the policy, disk throttles, and resource limits (setrlimit(2)). */
+/** Parses a task's limits: those with defaults and maxima in the policy, disk throttles, and resource limits (setrlimit(2)). */
 
 import { invalidField } from './field-errors.ts';
 import { LIMIT_OPTIONS } from './options/limit-options.ts';
@@ -9,7 +9,7 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { TaskLimits, Throttle, ThrottleKind, Ulimit } from './task-spec.ts';
 
 interface Limit extends LimitRow {
-  /** In the caller's input. */
+  /** The name of the field in the caller's input. */
   readonly field: keyof typeof LIMIT_OPTIONS;
   readonly limit: keyof TaskLimits;
   readonly policy: string;
@@ -21,7 +21,7 @@ export const LIMITS = Object.entries(LIMIT_OPTIONS).map(([field, row]) => ({
   field,
 })) as readonly Limit[];
 
-/** Collects the limits that `find` returns; undefined ones are left out. */
+/** Collects the limits that `find` returns; leaves undefined ones out. */
 export function toLimits(find: (limit: Limit) => number | undefined): TaskLimits {
   const limits: { -readonly [L in keyof TaskLimits]: TaskLimits[L] } = {};
   for (const limit of LIMITS) {
@@ -31,7 +31,7 @@ export function toLimits(find: (limit: Limit) => number | undefined): TaskLimits
   return limits;
 }
 
-/** Parses the limits of an object. `name` gives a limit's name in that object; errors put `section` before it. */
+/** Parses the limits of an object. `name` returns a limit's name in that object; errors put `section` before it. */
 export function parseLimits(
   given: object,
   name: (limit: Limit) => string,
@@ -43,7 +43,7 @@ export function parseLimits(
   });
 }
 
-/** Each kind with the field name that users know. */
+/** Each kind, with the field name that users know. */
 export const THROTTLE_FIELDS = [
   ['readBps', 'deviceReadBps'],
   ['writeBps', 'deviceWriteBps'],
@@ -53,10 +53,10 @@ export const THROTTLE_FIELDS = [
 
 export type ThrottleField = (typeof THROTTLE_FIELDS)[number][1];
 
-/** Lists of `PATH:RATE` by field, in the syntax of docker's `--device-read-bps` and similar options; the policy uses the same names. */
+/** Lists of `PATH:RATE` by field, in the syntax of docker's `--device-read-bps` and similar options. The policy uses the same names. */
 export type ThrottleInput = Readonly<Partial<Record<ThrottleField, readonly string[] | undefined>>>;
 
-/** Parses all limits of the four lists. Errors put `section` before the field's name. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses the limits of all four lists. Errors put `section` before the field's name. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseThrottles(given: ThrottleInput, section = ''): readonly Throttle[] {
   return THROTTLE_FIELDS.flatMap(([kind, field]) => {
     const texts = given[field] ?? [];
@@ -80,10 +80,10 @@ export const ULIMIT_NAMES: readonly string[] = ULIMITS.split(' ');
 
 const ULIMIT = /^([a-z]+)=(-1|\d{1,15})(?::(-1|\d{1,15}))?$/;
 
-/** No text of another form is a limit. */
+/** Matches the text of every valid limit. */
 export const ULIMIT_FORM = new RegExp(ULIMIT.source.replace('[a-z]+', ULIMIT_NAMES.join('|')));
 
-/** `nofile=1024:2048`, or one number for both; `-1` is unlimited (Infinity). Units as in setrlimit(2). Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses `nofile=1024:2048`, or one number for both; `-1` is unlimited (Infinity). Units: setrlimit(2). Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseUlimit(text: string, field: string): Ulimit {
   const [, name = '', softText = '', hardText = softText] = ULIMIT.exec(text) ?? [];
   if (name === '') throw invalidField(field, 'not TYPE=SOFT or TYPE=SOFT:HARD', text);

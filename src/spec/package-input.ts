@@ -1,4 +1,4 @@
-/** What a caller or a `stackshim.json` says about a code package, and how both become its settings. Pure. */
+/** Joins the settings of a code package from the caller's input and the code's `stackshim.json`. Pure. */
 import { StackshimError } from '../core/errors.ts';
 import {
   type FieldReaders,
@@ -20,15 +20,15 @@ import {
   settingReaders,
 } from './package-settings.ts';
 
-/** The fields of a `stackshim.json`: settings, with the limits beside them under their names in a task. */
+/** The fields of a `stackshim.json`: settings and, beside them, limits under their names in a task. */
 export interface PackageFile extends Omit<PackageSettings, 'limits' | 'buildFiles'>, LimitInput {
-  /** Files and folders, relative to the code: the build step sees only these. */
+  /** Files and folders, relative to the code. The build step sees only these. */
   readonly buildFrom?: readonly string[] | undefined;
 }
 
-/** What a caller says when it adds a package. Its fields win over those of the `stackshim.json` in the code. */
+/** A caller's input for a new package. Its fields override those of the `stackshim.json` in the code. */
 export interface PackageInput extends PackageFile {
-  /** Whose package. Absent: a package of tasks without a tenant. */
+  /** The package's tenant. Absent: a package of tasks without a tenant. */
   readonly tenant?: string | undefined;
   /** A file of the host with the text of `config`. */
   readonly configFile?: string | undefined;
@@ -36,7 +36,7 @@ export interface PackageInput extends PackageFile {
   readonly buildNetwork?: 'none' | 'host' | undefined;
 }
 
-/** The file beside the code. */
+/** The settings file in the code. */
 export const PACKAGE_FILE = 'stackshim.json';
 export const PACKAGE_FILE_BYTES = 256 * 1024;
 
@@ -51,11 +51,11 @@ const input = objectOf<PackageInput>({
   buildNetwork: optional(oneOf('none', 'host')),
 });
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
+/** Checks the input. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
 export const parsePackageInput = (given: unknown): PackageInput =>
   readInput(input, given, 'options');
 
-/** The fields of a file whose author nobody trusts. Throws ERR_STACKSHIM_PACKAGE_INVALID. */
+/** Reads the fields of a `stackshim.json` from an untrusted author. Throws ERR_STACKSHIM_PACKAGE_INVALID. */
 export function parsePackageFile(bytes: Uint8Array): PackageFile {
   let value: unknown;
   try {
@@ -73,8 +73,8 @@ function toInvalidFile(problem: string, field: string | undefined, cause?: unkno
 }
 
 /**
- * The settings of a package: what the caller says wins over the file, and variables are joined one by one. A build of the caller replaces the
- * file's with the files that it is made from. Throws ERR_STACKSHIM_SPEC_INVALID, or ERR_STACKSHIM_PACKAGE_INVALID if the file is at fault.
+ * Joins the settings of a package: the caller's override the file's; variables are joined one by one. A caller's `build` replaces the
+ * file's `build` and `buildFrom`. Throws ERR_STACKSHIM_SPEC_INVALID, or ERR_STACKSHIM_PACKAGE_INVALID if the file is at fault.
  */
 export function joinSettings(
   given: PackageInput,
@@ -91,7 +91,7 @@ export function joinSettings(
   return parseSettings(toSettings(joined));
 }
 
-/** Reports a fault of the file as one of the file, not of an option. */
+/** Reports a fault of the file as the file's, not as an option's. */
 function requireSoundFile(beside: PackageFile): void {
   try {
     parseSettings(toSettings(beside));

@@ -1,4 +1,4 @@
-/** The settings of a code package: what its tasks use unless they say otherwise. From options, from `stackshim.json`, from an image's label. */
+/** The settings of a code package, which are its tasks' defaults. They come from options, from `stackshim.json` or from an image's label. */
 import {
   allOptional,
   type FieldReaders,
@@ -23,17 +23,17 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 type Rows = typeof LIMIT_OPTIONS;
 type GivenLimit<F extends keyof Rows> = Rows[F]['value'] extends OptionValue<infer T> ? T : never;
 
-/** Limits in the form in which people write them: `{ memory: '256m' }`. */
+/** Limits in the form that people write: `{ memory: '256m' }`. */
 export type LimitInput = { readonly [F in keyof Rows]?: GivenLimit<F> | undefined };
 
-/** A field that is missing leaves the decision to the task, and then to the policy. */
+/** A missing field is left to the task, then to the policy. */
 export interface PackageSettings {
   /** `name`, `name@rev:N` or `name@sha256:…`. */
   readonly stack?: string | undefined;
   readonly command?: readonly string[] | undefined;
   /** How the command gets the paths of its inputs, as the option of a task. */
   readonly args?: 'none' | 'names' | 'iron' | undefined;
-  /** Variables of its tasks; a task's own ones with the same names win. */
+  /** Variables of its tasks. A task's own variables override those with the same names. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Text that its tasks read from the file CONFIG_FILE. */
   readonly config?: string | undefined;
@@ -41,24 +41,24 @@ export interface PackageSettings {
   readonly outputs?: readonly string[] | undefined;
   /** The command that prepared `/task` when the package was added: a line for `/bin/sh -c`, or a program and its arguments. */
   readonly build?: string | readonly string[] | undefined;
-  /** The only files and folders of the code that the build saw, relative to the code. Absent: it saw all of it. */
+  /** The only files and folders that the build saw, relative to the code. Absent: it saw all of the code. */
   readonly buildFiles?: readonly string[] | undefined;
   readonly limits?: LimitInput | undefined;
-  /** How often a queue worker runs a job again that failed. */
+  /** How often a queue worker runs a failed job again. */
   readonly retries?: number | undefined;
   /** How many tasks of the package run at once, on all queue workers together. */
   readonly maxConcurrency?: number | undefined;
-  /** Among the jobs of its queue: 0 comes first. */
+  /** Among the jobs of its queue; 0 comes first. */
   readonly priority?: number | undefined;
 }
 
 /** The label of an image that is a code package. */
 export const CODE_LABEL = 'io.stackshim.code';
-/** The newest version of the label's value that this program reads, and the one that it writes. */
+/** The version of the label's value that this program writes, and the newest that it reads. */
 const SETTINGS_VERSION = 1;
 
 export const SETTINGS_BOUNDS = {
-  /** All settings together, as JSON: a label of an image. */
+  /** All settings together, as JSON in a label of an image. */
   chars: 60_000,
   buildFiles: 64,
   maxConcurrency: 100_000,
@@ -70,7 +70,7 @@ export const limitReaders = allOptional(
   Object.fromEntries(LIMITS.map(({ field, value }) => [field, value.read])),
 ) as FieldReaders<LimitInput>;
 
-/** Readers of all fields but the limits. */
+/** Readers of all fields except the limits. */
 export const settingReaders: FieldReaders<Omit<PackageSettings, 'limits'>> = {
   stack: optional(text),
   command: optional(readWords),
@@ -95,21 +95,18 @@ const labelled = objectOf<PackageSettings & { readonly version: number }>({
   ...allReaders,
 });
 
-/**
- * Checks settings and brings them into one form, so that equal settings give equal text. Throws ERR_STACKSHIM_SPEC_INVALID with
- * `details.field` for the first invalid field.
- */
+/** Checks and normalises settings: equal settings give equal text. Throws ERR_STACKSHIM_SPEC_INVALID, `details.field` is the first invalid field. */
 export const parseSettings = (given: unknown): PackageSettings =>
   checkSettings(readInput(settings, given, 'settings'));
 
-/** The value of {@link CODE_LABEL}. Equal settings give equal text. Throws ERR_STACKSHIM_SPEC_INVALID if it is too long. */
+/** Returns the value of {@link CODE_LABEL}. Equal settings give equal text. Throws ERR_STACKSHIM_SPEC_INVALID if it is too long. */
 export function toSettingsLabel(given: PackageSettings): string {
   const label = JSON.stringify({ version: SETTINGS_VERSION, ...given });
   if (label.length <= SETTINGS_BOUNDS.chars) return label;
   throw invalidField('settings', `more than ${SETTINGS_BOUNDS.chars} characters in all`);
 }
 
-/** The settings in a label that anybody may have written. Throws ERR_STACKSHIM_SPEC_INVALID, and SyntaxError for text that is not JSON. */
+/** Reads the settings in an untrusted label. Throws ERR_STACKSHIM_SPEC_INVALID, and SyntaxError for text that is not JSON. */
 export function parseSettingsLabel(label: string): PackageSettings {
   if (label.length > SETTINGS_BOUNDS.chars) throw invalidField('settings', 'too long');
   const { version: _, ...read } = readInput(labelled, JSON.parse(label), 'settings');
@@ -131,7 +128,7 @@ function checkSettings(read: PackageSettings): PackageSettings {
     const limit = limits?.[field];
     if (limit !== undefined) value.parse(limit, field);
   }
-  // Each once, in order: `./a/` and `a` are the same.
+  // List each file once, sorted: `./a/` and `a` are the same.
   const files = new Set(buildFiles?.map((file, i) => toBuildFile(file, `buildFrom[${i}]`)));
   const made: PackageSettings = withoutUndefined({
     ...read,

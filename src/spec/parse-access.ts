@@ -1,7 +1,4 @@
-/**
- * Parses what a task asks of the host in addition to its image: mounts, devices, disk rates, rights, outputs. Loaded only for tasks that ask for any
- * of it.
- */
+/** Parses what a task asks of the host beyond its image: mounts, devices, disk rates, rights, outputs. Loaded only for tasks that ask for any. */
 import { invalidField } from './field-errors.ts';
 import { parseThrottles } from './limits.ts';
 import { parseCapability } from './parse-command.ts';
@@ -28,7 +25,7 @@ export function parseAccess(given: TaskInput): HostAccess {
 const parseCapabilities = (names: readonly string[] = [], field: string): readonly string[] =>
   names.map((name, i) => parseCapability(name, `${field}[${i}]`));
 
-/** `seccomp=FILE|unconfined` and `no-new-privileges[=true|false]`; `:` works like `=`, as in docker; a later entry wins. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses `seccomp=FILE|unconfined`, `no-new-privileges[=true|false]`, or with `:` as in docker. The last wins. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseSecurityOpts(
   entries: readonly string[],
   field: string,

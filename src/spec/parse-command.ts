@@ -1,6 +1,6 @@
 /**
- * Parses a task's texts: its stack, its code, its command with user, environment and capabilities, the signal that asks it to end, its labels.
- * What parses or checks throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
+ * Parses a task's texts: stack, code, command, user, environment, capabilities, stop signal, labels. Functions that parse or check throw
+ * ERR_STACKSHIM_SPEC_INVALID that names `field`.
  */
 import { constants } from 'node:os';
 import { isImageDigest, isPackageName, isStackName } from '../core/ids.ts';
@@ -10,11 +10,11 @@ import { CAPABILITIES } from './policy.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { CodeSource, PackageReference, Reference, StackReference } from './task-spec.ts';
 
-/** No text of another form names a stack. */
+/** Matches every valid name of a stack. */
 export const STACK_REFERENCE =
   /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,14}|sha256:[0-9a-f]{64}))?$/;
 
-/** `name`, `name@rev:N` or `name@sha256:…`. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses `name`, `name@rev:N` or `name@sha256:…`. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseStackReference(text: string, field: string): StackReference {
   const { name, pin } = divideReference(text);
   if (isStackName(name)) return { name, ...parsePin(pin, /^rev:([1-9]\d{0,14})$/, text, field) };
@@ -39,11 +39,11 @@ function parsePin(
   throw invalidField(field, '"@" is not followed by rev:N or sha256:<64 hex digits>', text);
 }
 
-/** Whether `code` is a path: it has a slash, ends like an archive, or is `.`, `..` or `-`. Anything else is the name of a package. */
+/** Whether `code` is a path: has a slash, ends like an archive, or is `.`, `..` or `-`. Everything else is the name of a package. */
 export const isCodePath = (code: string): boolean =>
   code.includes('/') || /\.(?:tar\.gz|tgz|zip)$/.test(code) || /^(?:\.\.?|-)$/.test(code);
 
-/** No text of another form names a code package. */
+/** Matches every valid name of a code package. */
 export const PACKAGE_REFERENCE =
   /^(?![^@]*\.(?:tar\.gz|tgz|zip)(?:@|$))[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,8}|sha256:[0-9a-f]{64}))?$/;
 
@@ -78,7 +78,7 @@ export function parseCommand(command: readonly string[], field: string): readonl
   return command;
 }
 
-/** A line for the shell of the stack, or a list of a program and its arguments. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses a line for the stack's shell, or a list of a program and its arguments. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseBuildCommand(
   given: string | readonly string[],
   field: string,
@@ -89,7 +89,7 @@ export function parseBuildCommand(
   return parseCommand(typeof given === 'string' ? ['/bin/sh', '-c', given] : given, field);
 }
 
-/** In docker, an empty text means no entrypoint. */
+/** An empty text means no entrypoint, as in docker. */
 export function parseEntrypoint(
   entrypoint: string | readonly string[],
   field: string,
@@ -99,10 +99,10 @@ export function parseEntrypoint(
 }
 
 const USER_PART = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\\$?';
-/** No text of another form names a user. */
+/** Matches every valid name of a user. */
 export const USER = new RegExp(`^${USER_PART}(?::${USER_PART})?$`);
 
-/** Checks the form `name|uid[:group|gid]`; names are looked up in the image later. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Checks the form `name|uid[:group|gid]`. Names are looked up in the image later. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseUser(text: string, field: string): string {
   if (USER.test(text)) return text;
   throw invalidField(field, 'not NAME|UID or NAME|UID:GROUP|GID', text);
@@ -114,7 +114,7 @@ const RTMAX = 64;
 
 const signalNumbers = new Map<string, number>(Object.entries(constants.signals));
 
-/** The number of a signal; undefined if there is no signal with that name or number. */
+/** Returns the number of a signal; undefined if no signal has that name or number. */
 export function toSignalNumber(text: string): number | undefined {
   if (/^\d{1,2}$/.test(text)) return inRange(Number(text), 1);
   const name = text.toUpperCase().replace(/^(?:SIG)?/, 'SIG');
@@ -134,7 +134,7 @@ export function parseSignal(text: string, field: string): number {
   throw invalidField(field, 'not a signal such as TERM, SIGQUIT, RTMIN+3 or 9', text);
 }
 
-// As in docker: names that a shell could not use are allowed, except names that would be read as something else.
+// As in docker, allow names that a shell cannot use, except names that would be read as something else.
 const ENV_NAME = /^[^=\s\p{Cc}]+$/u;
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID unless `name` can name a variable. */
@@ -144,7 +144,7 @@ export function checkEnvName(name: string, field: string): void {
   }
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID when the variables are too many or too long, or contain a NUL. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID if the variables are too many or too long, or contain a NUL. */
 export function checkEnv(env: Readonly<Record<string, string>>, field: string): void {
   const entries = Object.entries(env);
   if (entries.length > SPEC_BOUNDS.envEntries) {
@@ -167,7 +167,7 @@ export function checkEnv(env: Readonly<Record<string, string>>, field: string): 
 
 export const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]*$/;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID when labels are too many, too long or have an unusable key. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID if labels are too many, too long or have an unusable key. */
 export function checkLabels(labels: Readonly<Record<string, string>>, field: string): void {
   const entries = Object.entries(labels);
   if (entries.length > SPEC_BOUNDS.labels) {
@@ -187,7 +187,7 @@ export function checkLabelKey(key: string, field: string): void {
   throw invalidField(field, 'not a key of letters, digits, ".", "_", "/" and "-"', key);
 }
 
-/** Converts `NET_RAW`, `cap_net_raw` and similar to `CAP_NET_RAW`; `ALL` stays. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Converts `NET_RAW`, `cap_net_raw` and similar to `CAP_NET_RAW`; keeps `ALL`. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseCapability(text: string, field: string): string {
   const upper = text.toUpperCase();
   if (upper === 'ALL') return upper;

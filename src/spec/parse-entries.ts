@@ -6,7 +6,7 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 /** The caller's own environment, from which an entry without `=` takes its value. */
 export type CallerEnv = Readonly<Record<string, string | undefined>>;
 
-/** `K=V`, or `K` alone for the caller's value (left out when the caller has none); a later entry wins. */
+/** Parses `K=V`, or `K` alone for the caller's value (left out if the caller has none). Later entries win. */
 export function parseEnvEntries(
   entries: readonly string[],
   callerEnv: CallerEnv,
@@ -18,8 +18,8 @@ export function parseEnvEntries(
 }
 
 /**
- * Docker's env-file format: one entry a line as for `--env`, values verbatim (no quotes, no escapes); blank lines and
- * lines that start with `#` are skipped. Throws ERR_STACKSHIM_SPEC_INVALID that names the line.
+ * Parses docker's env-file format: each line is an entry as for `--env`, with a verbatim value (no quotes, no escapes). Skips blank lines
+ * and lines that start with `#`. Throws ERR_STACKSHIM_SPEC_INVALID that names the line.
  */
 export function parseEnvFile(text: string, callerEnv: CallerEnv): Record<string, string> {
   if (text.length > SPEC_BOUNDS.envBytes) {
@@ -51,7 +51,7 @@ function setEntry(
   if (value !== undefined) env[name] = value;
 }
 
-/** `KEY=VALUE`, or `KEY` alone for an empty value; a later entry wins. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses `KEY=VALUE`, or `KEY` alone for an empty value. Later entries win. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseLabelEntries(entries: readonly string[]): Record<string, string> {
   const labels: Record<string, string> = {};
   for (const entry of entries) {

@@ -6,7 +6,7 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { TaskInput } from './task-input.ts';
 import type { BindRequest, DeviceRequest, TaskSpec, TmpfsRequest } from './task-spec.ts';
 
-/** Parses `mounts`, `volumes` and `tmpfs`; no two may have the same target. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses `mounts`, `volumes` and `tmpfs`. No two may have the same target. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseMounts(given: TaskInput): Pick<TaskSpec, 'mounts' | 'tmpfs'> {
   const mounts: BindRequest[] = [];
   const tmpfs: TmpfsRequest[] = [];
@@ -64,8 +64,8 @@ export interface TmpfsInput {
 export type MountInput = BindInput | TmpfsInput;
 
 /**
- * `type=bind,source=/h,target=/c[,readonly]` or `type=tmpfs,target=/c[,tmpfs-size=16m][,tmpfs-mode=1777]`, with docker's short names.
- * Throws ERR_STACKSHIM_SPEC_INVALID. A path with a comma needs the object form of a task spec.
+ * Parses `type=bind,source=/h,target=/c[,readonly]` or `type=tmpfs,target=/c[,tmpfs-size=16m][,tmpfs-mode=1777]`, with docker's short
+ * names. A path with a comma needs the object form of a task spec. Throws ERR_STACKSHIM_SPEC_INVALID.
  */
 function readMountOption(text: string, field: string): MountInput {
   const given = keysOf(text, field);
@@ -89,7 +89,7 @@ function readMountOption(text: string, field: string): MountInput {
   return { type: 'bind', source, target, readonly };
 }
 
-/** `HOST:TASK[:ro|rw]`. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses `HOST:TASK[:ro|rw]`. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseVolumeOption(text: string, field: string): BindRequest {
   const [source, target, mode = 'rw', ...rest] = text.split(':');
   if (source === undefined || target === undefined || rest.length > 0) {
@@ -99,7 +99,7 @@ export function parseVolumeOption(text: string, field: string): BindRequest {
   return toBindRequest({ source, target, readonly: mode === 'ro' }, field);
 }
 
-/** `TARGET[:size=16m][,mode=1777][,exec]`; `rw`, `nosuid`, `nodev` and `noexec` are accepted and change nothing. */
+/** Parses `TARGET[:size=16m][,mode=1777][,exec]`. `noexec` is the default; `rw`, `nosuid` and `nodev` change nothing. */
 export function parseTmpfsOption(text: string, field: string): TmpfsRequest {
   const at = text.indexOf(':');
   const target = at === -1 ? text : text.slice(0, at);
@@ -166,7 +166,7 @@ const OF_EVERY_TASK = [
   ...['shm', 'mqueue', 'fd', 'stdin', 'stdout', 'stderr'],
 ].map((name) => `${FOLDER}/${name}`);
 
-/** Parses every device, each `HOST[:TASK][:ACCESS]`; no two may have the same path in the task. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses devices, each `HOST[:TASK][:ACCESS]`. No two may have the same path in the task. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseDevices(texts: readonly string[]): readonly DeviceRequest[] {
   const taken = new Set<string>();
   return texts.map((text, i) => {
@@ -196,6 +196,6 @@ function parseDevice(text: string, field: string): DeviceRequest {
   throw invalidField(`${field} task`, `every task has its own ${covered}`, target);
 }
 
-/** Of docker's letters, each once. */
+/** Whether the text consists of docker's letters, each at most once. */
 const isAccess = (text: string | undefined): boolean =>
   text !== undefined && /^[rwm]{1,3}$/.test(text) && new Set(text).size === text.length;

@@ -1,15 +1,15 @@
-/** Parses the outputs of a task: what is taken out of it, and where it goes. */
+/** Parses a task's outputs: what to take out of the task, and where to put it. */
 import { posix } from 'node:path';
 import { invalidField } from './field-errors.ts';
 import { isAtOrBelow, parsePath, RESERVED_TREES } from './parse-path.ts';
 import type { OutputRequest, TaskSpec } from './task-spec.ts';
 
-/** `SRC[:DST]`, or the two apart, for a source with a colon. */
+/** `SRC[:DST]`, or an object, which also allows a source with a colon. */
 export type OutputInput = string | { readonly source: string; readonly destination?: string };
 
 type Mounted = Pick<TaskSpec, 'mounts' | 'tmpfs'>;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID, also for a source in a mount of the task: nothing of such a mount is left when the task has ended. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID, also for a source in a mount of the task: the ended task has no files there. */
 export const parseOutputs = (
   given: readonly OutputInput[],
   mounted: Mounted,
@@ -17,7 +17,7 @@ export const parseOutputs = (
   given.map((output, i) => parseOutput(output, `outputs[${i}]`, mounted));
 
 function parseOutput(output: OutputInput, field: string, mounted: Mounted): OutputRequest {
-  // Without a destination: the caller's working directory.
+  // Default destination: the caller's working directory.
   const { source, destination = '.' } = typeof output === 'string' ? divide(output) : output;
   parsePath(source, field);
   if (source.split('/').includes('..')) throw invalidField(field, 'a source with ".."', source);
@@ -35,7 +35,7 @@ function parseOutput(output: OutputInput, field: string, mounted: Mounted): Outp
   throw invalidField(field, `the files of the mount ${bind} are on the host already`, source);
 }
 
-/** A source has no colon in this form. */
+/** In this form, a source has no colon. */
 function divide(text: string) {
   const [, source = '', destination] = /^([^:]*)(?::(.*))?$/s.exec(text) ?? [];
   return { source, destination };

@@ -1,4 +1,4 @@
-/** Paths: those on the host, and those in a task where something is to be mounted. */
+/** Checks paths on the host, and mount targets in a task. */
 import { posix } from 'node:path';
 import { invalidField } from './field-errors.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
@@ -6,7 +6,7 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 /** Mounts of a task that no other mount may cover or reach into: the kernel's own trees and the payload's folder. */
 export const RESERVED_TREES = ['/proc', '/sys', '/dev', '/run/stackshim'] as const;
 
-/** A non-empty path without NUL or line breaks, at most PATH_MAX long. The caller must resolve a relative path. */
+/** Checks a path: not empty, no NUL or line break, at most 4095 bytes. The caller must resolve a relative path. */
 export function parsePath(path: string, field: string): string {
   if (path === '') throw invalidField(field, 'an empty path', path);
   if (Buffer.byteLength(path) > SPEC_BOUNDS.pathBytes) {
@@ -16,7 +16,7 @@ export function parsePath(path: string, field: string): string {
   return path;
 }
 
-/** An absolute path, normalised: without `.`, `..`, doubled or trailing slashes. */
+/** Returns an absolute path, normalised: without `.`, `..`, doubled or trailing slashes. */
 export function parseAbsolutePath(path: string, field: string): string {
   parsePath(path, field);
   if (!path.startsWith('/')) throw invalidField(field, 'not an absolute path', path);
@@ -24,7 +24,7 @@ export function parseAbsolutePath(path: string, field: string): string {
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }
 
-/** A mount target in a task: absolute, normalised, not the root, and not in one of the task's reserved trees. */
+/** Returns a mount target in a task: absolute, normalised, not the root, and not in one of the task's reserved trees. */
 export function parseMountTarget(path: string, field: string): string {
   const target = parseAbsolutePath(path, field);
   if (target === '/') throw invalidField(field, 'a mount cannot cover the root of a task', path);
@@ -36,7 +36,7 @@ export function parseMountTarget(path: string, field: string): string {
   return target;
 }
 
-/** True when a normalised absolute path is `folder` or lies below it. */
+/** Whether a normalised absolute path is `folder` or below it. */
 export function isAtOrBelow(path: string, folder: string): boolean {
   return folder === '/' || path === folder || path.startsWith(`${folder}/`);
 }

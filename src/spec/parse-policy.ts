@@ -14,8 +14,8 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { AdmittedLimits, TaskLimits, TenantTerms, UlimitMaxima } from './task-spec.ts';
 
 /**
- * Parses the content of a policy file; an absent field gets its value from {@link DEFAULT_POLICY}.
- * A default above its maximum is lowered to it. Throws ERR_STACKSHIM_POLICY_INVALID with `details.field`.
+ * Parses the content of a policy file. {@link DEFAULT_POLICY} has the values of absent fields. A default above its maximum is lowered to
+ * it. Throws ERR_STACKSHIM_POLICY_INVALID with `details.field`.
  */
 export function parsePolicy(input: unknown): Policy {
   try {
@@ -60,7 +60,7 @@ function toPolicy(given: PolicyInput): Policy {
   };
 }
 
-/** A build step without maxima of its own must not get more than a task. */
+/** Bounds a build step that has no maxima of its own by the task's maxima. */
 const withBuildMaxima = (most: TaskLimits): TaskLimits =>
   withoutUndefined({
     ...most,
@@ -153,11 +153,11 @@ function parsePermissions(given: PolicySection<'allow'>): Permissions {
     ...base,
     ...given,
     bindSources,
-    // A task must not get a copy of a file that it may not bind, unless the policy says so.
+    // Unless the policy says so, a task must not get a copy of a file that it may not bind.
     inputs: parsePaths(given.inputs, 'allow.inputs') ?? bindSources,
     outputs: parsePaths(given.outputs, 'allow.outputs') ?? bindSources,
     devices: parsePaths(given.devices, 'allow.devices') ?? base.devices,
-    // A build step must not get a network that tasks may not have, unless the policy says so.
+    // Unless the policy says so, a build step must not get a network that tasks may not have.
     buildNetworks: given.buildNetworks ?? given.networks ?? base.buildNetworks,
     capAdd:
       given.capAdd?.map((name, i) => parseCapability(name, `allow.capAdd[${i}]`)) ?? base.capAdd,
@@ -198,7 +198,7 @@ function parseTerms(
   });
 }
 
-/** Lowers a default that is above its maximum. */
+/** Lowers each default to its maximum. */
 const lowerTo = (maxima: TaskLimits, defaults: AdmittedLimits): AdmittedLimits =>
   toLimits(({ limit, otherwise }) => {
     const most = maxima[limit] ?? Number.POSITIVE_INFINITY;

@@ -20,7 +20,7 @@ export function parseJobInput(data: unknown): JobInput {
   return job;
 }
 
-/** The value for a task that asks for nothing of the host. A job cannot ask for any of it. */
+/** The access of a task that asks for nothing of the host. A job cannot ask for any. */
 export const NO_ACCESS: HostAccess = {
   mounts: [],
   tmpfs: [],
@@ -32,13 +32,13 @@ export const NO_ACCESS: HostAccess = {
   noNewPrivileges: true,
 };
 
-/** Whether a task has fields that only `parseAccess` reads. Otherwise its access is {@link NO_ACCESS}. */
+/** Whether a task has fields that only `parseAccess` reads. Without them, its access is {@link NO_ACCESS}. */
 export const asksForAccess = (given: TaskInput): boolean =>
   OPTION_ROWS.some(([field, { spec }]) => spec === null && given[field] !== undefined);
 
 /**
- * Checks a task as a user gave it: types, names and counts; unknown fields are refused. Throws ERR_STACKSHIM_SPEC_INVALID with
- * `details.field` for the first invalid field, and ERR_STACKSHIM_SPEC_DENIED for the first field that its origin may not set.
+ * Checks a task as a user gave it: types, names and counts. Refuses unknown fields. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`
+ * for the first invalid field, and ERR_STACKSHIM_SPEC_DENIED for the first field that the origin may not set.
  */
 export function readTaskInput(input: unknown, origin: TaskOrigin = 'caller'): TaskInput {
   const given = readInput(task, input, 'task');
@@ -56,7 +56,7 @@ export function readTaskInput(input: unknown, origin: TaskOrigin = 'caller'): Ta
   return given;
 }
 
-/** Undefined: data from a queue may set the field, and set it to this value. */
+/** Returns undefined if data from a queue may set the field to this value. */
 function whyNotOfJob(field: TaskField, given: TaskInput): string | undefined {
   const row = optionOf(field);
   if (row !== undefined && row.jobs !== true) return row.jobs;
@@ -74,7 +74,7 @@ export function toTaskSpec(given: TaskInput, access: HostAccess): TaskSpec {
     limits: parseLimits(given, ({ field }) => field),
     ...access,
   };
-  // The kernel shows the host's processes only to the host's user namespace: no other one can mount a /proc of them.
+  // Only the host's user namespace can mount a /proc of the host's pid namespace.
   if (spec.pid === 'host' && spec.userns !== 'host') {
     throw invalidField('pid', 'also needs userns host', spec.pid);
   }
@@ -84,7 +84,7 @@ export function toTaskSpec(given: TaskInput, access: HostAccess): TaskSpec {
   return spec;
 }
 
-/** Does not compile for a row whose field the pipeline lacks or has with another type. */
+/** Does not compile if the pipeline lacks the field of a row, or has it with another type. */
 function parseOwnFields(given: TaskInput): Pick<TaskSpec, keyof OwnFields> {
   const parsed: Record<string, unknown> = {};
   for (const [field, { value, limit, spec = field, absent }] of OPTION_ROWS) {

@@ -39,7 +39,7 @@ type PolicyName<F extends keyof LimitRows> = LimitRows[F] extends {
   ? P
   : F;
 type Readers = Readonly<Record<string, Reader<unknown>>>;
-/** What a section's readers give; every field may be missing. */
+/** What a section's readers return; every field may be missing. */
 type Section<R> = { readonly [F in keyof R]?: R[F] extends Reader<infer T> ? T : never };
 
 /** The fields come from the table of options. */
@@ -54,7 +54,7 @@ const tenant = { weight: quantity, cpus: quantity, memory: quantity, maxTasks: q
 /** The fields of each section. */
 export const POLICY_SECTIONS = {
   defaults: limits,
-  // Maxima of resource limits have no counterpart in the defaults: the bundle template sets those.
+  // Resource limits have maxima but no defaults here: the bundle template sets their defaults.
   maxima: { ...limits, ulimits: listOf(text, SPEC_BOUNDS.ulimits) },
   allow: {
     bundles: names,

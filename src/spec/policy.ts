@@ -1,6 +1,4 @@
-/**
- * The operator's policy: defaults, maxima and permissions, and the checks of single values against them. docs/policy.md describes the file.
- */
+/** The operator's policy: defaults, maxima and permissions, and the checks of single values. docs/policy.md describes the file. */
 import { DEFAULT_BIND_OWNER_ID } from '../core/host-ids.ts';
 import { deniedField } from './field-errors.ts';
 import { toLimits } from './limits.ts';
@@ -42,36 +40,36 @@ export interface Permissions {
   readonly bundles: readonly string[];
   /** `runc`, `crun`, `runsc` or absolute paths. */
   readonly runtimes: readonly string[];
-  /** Host folders: a bind's source must be one of them or lie below one. */
+  /** Host folders: a bind's source must be one of them or below one. */
   readonly bindSources: readonly string[];
-  /** Host folders: code, payload, config and seccomp files must be one of them or lie below one. */
+  /** Host folders: code, payload, config and seccomp files must be one of them or below one. */
   readonly inputs: readonly string[];
   /** Host folders: outputs must go to one of them or below one. */
   readonly outputs: readonly string[];
-  /** Devices of the host that a task may ask for, or folders of them. */
+  /** Devices of the host that a task may ask for, or folders of devices. */
   readonly devices: readonly string[];
   readonly networks: readonly (typeof NETWORKS)[number][];
   readonly buildNetworks: readonly (typeof NETWORKS)[number][];
   readonly userns: readonly (typeof USERNS_MODES)[number][];
   readonly pid: readonly (typeof PID_MODES)[number][];
-  /** Capabilities that may be added, with the `CAP_` prefix; `ALL` allows all of them. */
+  /** Capabilities that may be added, with the `CAP_` prefix; `ALL` allows all. */
   readonly capAdd: readonly string[];
   /** Allowed seccomp profiles: the bundle's own, a file of the caller, none. */
   readonly seccomp: readonly (typeof SECCOMP_KINDS)[number][];
   /** True: a task may switch noNewPrivileges off. */
   readonly newPrivileges: boolean;
-  /** Origins of the tasks in which users of the host may execute further commands. */
+  /** Users of the host may execute further commands in tasks of these origins. */
   readonly exec: readonly TaskOrigin[];
 }
 
-/** `auto`: a quota if the root folder's filesystem keeps them, else a scratch volume. */
+/** `auto`: a project quota if the root folder's filesystem enforces them, else a scratch volume. */
 export const DISK_MECHANISMS = ['auto', 'volume', 'sampling'] as const;
 
-/** How much ended tasks leave on the disk. */
+/** How much the reports of ended tasks may take. */
 export interface ReportTerms {
   /** Most reports of ended tasks; the oldest are removed first. */
   readonly count: number;
-  /** Most bytes of the reports of ended tasks together. */
+  /** Most bytes of all reports of ended tasks together. */
   readonly bytes: number;
   /** How long after its end a task's report is kept. */
   readonly ageMs: number;
@@ -89,23 +87,23 @@ export interface JobTerms {
 }
 
 export interface Policy {
-  /** For values that a task does not set. */
+  /** Limits for tasks that do not set them. */
   readonly defaults: AdmittedLimits;
   /** Only the host bounds an absent limit. */
   readonly maxima: TaskLimits;
-  /** The same for disks. Those of `maxima` hold for every task. */
+  /** Limits on disks. `defaults` hold for disks that a task does not name, `maxima` for every task. */
   readonly throttles: {
     readonly defaults: readonly Throttle[];
     readonly maxima: readonly Throttle[];
   };
-  /** By OCI name; a type that is absent is not bounded. */
+  /** By OCI name. An absent type is not bounded. */
   readonly ulimitMaxima: UlimitMaxima;
   readonly allow: Permissions;
-  /** Most tasks of the machine at once; absent: the number of slots. */
+  /** Most tasks of the machine at once. Default: the number of slots. */
   readonly slots?: number | undefined;
   readonly reserves: Reserves;
   readonly tenants: ReadonlyMap<string, TenantTerms>;
-  /** For tenants that are not in `tenants`. */
+  /** The terms of tenants that are not in `tenants`. */
   readonly tenantDefault: TenantTerms;
   readonly disk: {
     /** What enforces a task's disk limit. */
@@ -120,21 +118,21 @@ export interface Policy {
     /** A cached build that no task has used for this long is removed. */
     readonly cacheAgeMs: number;
   };
-  /** What a job of a queue may ask for, in addition to the maxima of every task. */
+  /** What a job of a queue may ask for. The maxima of every task apply, too. */
   readonly jobs: JobTerms;
-  /** How much of a machine the jobs of its queue workers may reserve together: factors of its memory, its processors and its free disk space. */
+  /** How much of a machine the jobs of its queue workers may reserve together: factors of memory, processors and free disk space. */
   readonly worker: {
     readonly memory: number;
     readonly cpus: number;
     readonly disk: number;
   };
   readonly binds: {
-    /** User and group id on the host of files that tasks write into a bind of root's. */
+    /** User and group id on the host of files that tasks write into a bind whose source root owns. */
     readonly owner: number;
   };
 }
 
-/** The policy without a file: tasks have limits, and the caller is root on its own machine anyway. */
+/** The policy without a file: tasks have limits, but few restrictions, because the caller is root on its own machine. */
 export const DEFAULT_POLICY: Policy = {
   defaults: toLimits(({ usual }) => usual) as AdmittedLimits,
   maxima: {},
@@ -143,7 +141,7 @@ export const DEFAULT_POLICY: Policy = {
     // With values above 0, a task would run before every other process of the host.
     RLIMIT_RTPRIO: 0,
     RLIMIT_NICE: 0,
-    // The kernel charges locked pages of a layer to the task that read them first, which may not be the task that locks them.
+    // The kernel charges locked pages of a layer to the task that read them first, which need not be the task that locks them.
     RLIMIT_MEMLOCK: 67_108_864,
     RLIMIT_MSGQUEUE: 819_200,
     RLIMIT_SIGPENDING: 65_536,
@@ -193,9 +191,9 @@ const allowsOnly = (rule: string, allowed: readonly string[]) =>
   `the policy's allow.${rule} ${allowed.length === 0 ? 'is empty' : `allows only ${allowed.join(', ')}`}`;
 
 /**
- * Checks an absolute normalised path of the host against a list of folders: the source of a bind, a device, a folder that gets outputs, or a file or
- * directory that is copied for a task or whose content decides about it. Does not follow links: the code that uses the path checks what it leads to
- * again. Throws ERR_STACKSHIM_SPEC_DENIED.
+ * Checks an absolute normalised path of the host against a list of folders: the source of a bind, a device, a folder for outputs, or a file
+ * or directory that is copied for a task or whose content decides about it. Does not follow links: the code that uses the path checks their
+ * targets again. Throws ERR_STACKSHIM_SPEC_DENIED.
  */
 export function requireAllowedPath(
   allow: Permissions,
@@ -207,10 +205,7 @@ export function requireAllowedPath(
   requireAllowed(allow, rule, path, field);
 }
 
-/**
- * Checks whether a further command may be executed in a task of an origin. A task of unknown origin may be a job. Throws
- * ERR_STACKSHIM_SPEC_DENIED.
- */
+/** Checks whether a further command may run in a task of an origin; unknown counts as a job. Throws ERR_STACKSHIM_SPEC_DENIED. */
 export function requireAllowedExec({ exec }: Permissions, origin: TaskOrigin = 'job'): void {
   if (exec.includes(origin)) return;
   throw deniedField({

@@ -2,7 +2,7 @@
 import { invalidField } from './field-errors.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
-/** No text of another form is a number of bytes. */
+/** Matches the text of every valid number of bytes. */
 export const BYTES = /^(\d{1,16}(?:\.\d{1,9})?)(?: ?(?:([kmgtKMGT])(?:[iI]?[bB])?|[bB]))?$/;
 /** Smallest first. */
 const POWER_OF_1024: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
@@ -14,8 +14,8 @@ export interface Bounds {
 }
 
 /**
- * Bytes from a whole number, or from text with a suffix `b`, `k`, `m`, `g` or `t` (powers of 1024, also as `kb` or `KiB`; none: bytes).
- * A fraction of a byte is cut off. Default bounds: 0 and 2^53-1. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
+ * Returns bytes from a whole number, or from text with a suffix `b`, `k`, `m`, `g` or `t` (powers of 1024, also as `kb` or `KiB`; none:
+ * bytes). Cuts off a fraction of a byte in text. Default bounds: 0 and 2^53-1. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
  */
 export function parseBytes(
   value: string | number,
@@ -39,15 +39,15 @@ function bytesOfText(text: string, field: string): number {
 
 const PART = /(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h)/g;
 const BARE = /^\d{1,12}(?:\.\d{1,9})?$/;
-/** No text of another form is a duration. */
+/** Matches the text of every valid duration. */
 export const DURATION =
   /^\d{1,12}(?:\.\d{1,9})?(?:(?:ms|s|m|h)(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h)){0,7})?$/;
 /** Smallest first. */
 const MS_OF: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /**
- * Milliseconds from a number (of milliseconds) or from text: `500ms`, `60s`, `1m30s`, `2h`; text without a unit is seconds, as docker takes it.
- * Rounded to a whole millisecond. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
+ * Returns milliseconds from a number (of milliseconds) or from text: `500ms`, `60s`, `1m30s`, `2h`. Text without a unit is seconds, as in
+ * docker. Rounds to a whole millisecond. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
  */
 export function parseDuration(value: string | number, field: string, { min, max }: Bounds): number {
   const ms = typeof value === 'number' ? value : msOfText(value, field);
@@ -69,7 +69,7 @@ function msOfText(text: string, field: string): number {
 
 export const DECIMAL = /^\d{1,10}(?:\.\d{1,9})?$/;
 
-/** CPUs from a number or its decimal text, at least 0.01 as in docker. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Returns CPUs from a number or its decimal text, at least 0.01 as in docker. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseCpus(value: string | number, field: string): number {
   const cpus = numberOf(value, field);
   const { cpusMin, cpusMax } = SPEC_BOUNDS;
@@ -77,14 +77,14 @@ export function parseCpus(value: string | number, field: string): number {
   throw invalidField(field, `not between ${cpusMin} and ${cpusMax} cpus`, value);
 }
 
-/** A whole number from a number or its decimal text. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Returns a whole number from a number or its decimal text. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseCount(value: string | number, field: string, { min, max }: Bounds): number {
   const count = numberOf(value, field);
   if (Number.isInteger(count) && count >= min && count <= max) return count;
   throw invalidField(field, `not a whole number from ${min} to ${max}`, value);
 }
 
-/** A factor from a number or its decimal text. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Returns a factor from a number or its decimal text. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseFactor(value: string | number, field: string, { min, max }: Bounds): number {
   const factor = numberOf(value, field);
   if (factor >= min && factor <= max) return factor;
@@ -97,7 +97,7 @@ function numberOf(value: string | number, field: string): number {
   throw invalidField(field, 'not a decimal number', value);
 }
 
-/** `512m` for 536870912: in the largest unit that is exact, else in bytes. */
+/** Formats 536870912 as `512m`: in the largest unit that is exact, else in bytes. */
 export function showBytes(bytes: number): string {
   for (const [unit, power] of Object.entries(POWER_OF_1024).reverse()) {
     const size = 1024 ** power;
@@ -106,7 +106,7 @@ export function showBytes(bytes: number): string {
   return `${bytes} bytes`;
 }
 
-/** `1m30s` for 90000 milliseconds. */
+/** Formats 90000 milliseconds as `1m30s`. */
 export function showDuration(ms: number): string {
   let left = Math.round(ms);
   let shown = '';

@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
 import { invalidField } from './field-errors.ts';
 
-/** When a rule holds: with all of `caps`, and on one of `arches` (in Go's names: `amd64`). */
+/** A rule holds with all of `caps` and on one of `arches` (in Go's names: `amd64`). */
 export interface SeccompCondition {
   readonly caps?: readonly string[] | undefined;
   readonly arches?: readonly string[] | undefined;
@@ -19,8 +19,8 @@ export interface SeccompArgument {
 }
 
 /**
- * Matches every value of an argument except `values`. A filter can only compare some bits of an argument with a constant, so `others` lists
- * what matches, each every value whose bits of `mask` are those of `value`: no bits but those are compared, and bits which the kernel ignores
+ * Matches every value of an argument except `values`. A filter can only compare masked bits of an argument with a constant, so `others`
+ * lists the matches: each is every value whose bits of `mask` equal `value`. No other bits are compared, so bits that the kernel ignores
  * cannot evade the rule.
  */
 export interface SeccompException {
@@ -34,7 +34,7 @@ export interface SeccompRule {
   readonly action: string;
   readonly errnoRet?: number | undefined;
   readonly args?: readonly SeccompArgument[] | undefined;
-  /** Only in the bundle's own profile; neither OCI nor docker has a form for this. */
+  /** Only in the bundle's own profile: neither OCI nor docker has a form for this. */
   readonly except?: SeccompException | undefined;
   readonly includes?: SeccompCondition | undefined;
   readonly excludes?: SeccompCondition | undefined;
@@ -46,7 +46,7 @@ export interface SeccompProfile {
   readonly syscalls: readonly SeccompRule[];
 }
 
-/** Actions that a profile may use; those that hand decisions to another process are missing. */
+/** Actions that a profile may use. Actions that hand decisions to another process are missing. */
 const ACTIONS = ['ALLOW', 'ERRNO', 'KILL', 'KILL_PROCESS', 'KILL_THREAD', 'LOG', 'TRAP'].map(
   (action) => `SCMP_ACT_${action}`,
 );
@@ -87,7 +87,7 @@ function buildProfileSchema() {
   return z.strictObject({
     defaultAction: z.enum(ACTIONS),
     defaultErrnoRet: errno,
-    // Only the native architecture is ever enabled, whatever a profile lists.
+    // Whatever a profile lists, only the native architecture is enabled.
     architectures: unused,
     archMap: unused,
     syscalls: z.optional(z.array(rule).check(z.maxLength(2048))),
@@ -95,8 +95,8 @@ function buildProfileSchema() {
 }
 
 /**
- * Checks a seccomp profile from a caller's file, in the OCI form or docker's. `minKernel` counts as satisfied.
- * Throws ERR_STACKSHIM_SPEC_INVALID for the field `securityOpt`.
+ * Checks a caller's seccomp profile, in OCI's form or docker's. `minKernel` counts as satisfied. Throws ERR_STACKSHIM_SPEC_INVALID
+ * (`securityOpt`).
  */
 export function parseSeccompProfile(input: unknown): SeccompProfile {
   const parsed = checkSafely(() => z.safeParse(buildProfileSchema(), input, { jitless: true }));
@@ -115,7 +115,7 @@ export function parseSeccompProfile(input: unknown): SeccompProfile {
   };
 }
 
-/** `<field>: <problem>`. */
+/** Formats `<field>: <problem>`. */
 function describeIssue(issue: z.core.$ZodIssue | undefined): string {
   if (issue === undefined) return 'profile: not valid';
   if (issue.code === 'unrecognized_keys') {
@@ -148,6 +148,6 @@ function fieldName(path: readonly PropertyKey[]): string {
     if (typeof step === 'number') name += `[${step}]`;
     else name += name === '' ? String(step) : `.${String(step)}`;
   }
-  // Shows a hostile key only up to a readable length.
+  // Cut a hostile key to a readable length.
   return name.length > 200 ? `${name.slice(0, 200)}…` : name;
 }

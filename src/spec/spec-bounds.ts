@@ -36,19 +36,19 @@ export const SPEC_BOUNDS = {
   /** cgroup-v1/cpu: kernel/sched/sched.h, MIN_SHARES and MAX_SHARES. */
   cpuSharesMin: 2,
   cpuSharesMax: 262_144,
-  /** Devices in each list of limits on disks. */
+  /** Devices in each list of disk throttles. */
   throttles: 16,
   iopsMax: 100_000_000,
   outputs: 64,
   takenEntriesMax: 10_000_000,
   /** Weights of tenants: cgroup-v2.rst, cpu.weight. */
   weightMax: 10_000,
-  /** Number of slots of a machine. */
+  /** The number of slots of a machine. */
   liveTasksMax: 4096,
   optionChars: 8192,
-  /** Payload and config of a job of a queue, each. */
+  /** Payload and config of a queue's job, each. */
   jobInputBytes: 1_048_576,
-  /** A job's data as JSON: what a client adds. Workers read a little more. */
+  /** A job's data as JSON, when a client adds the job. Workers accept a little more. */
   jobDataBytes: 8_388_608,
   jobRetries: 10,
   jobDelayMsMax: 30 * 24 * 3_600_000,

@@ -34,7 +34,7 @@ export type AdmittedLimits = TaskLimits & Required<Pick<TaskLimits, Usual>>;
 
 export type ThrottleKind = 'readBps' | 'writeBps' | 'readIops' | 'writeIops';
 
-/** A limit on what a task moves to or from one disk. */
+/** A limit on a task's transfers to or from one disk. */
 export interface Throttle {
   readonly kind: ThrottleKind;
   /** A block device of the host. */
@@ -44,7 +44,7 @@ export interface Throttle {
 }
 
 export interface Ulimit {
-  /** OCI name: `RLIMIT_NOFILE`. Infinity stands for unlimited in both numbers. */
+  /** OCI name: `RLIMIT_NOFILE`. Infinity in `soft` and `hard` means unlimited. */
   readonly type: string;
   readonly soft: number;
   readonly hard: number;
@@ -64,17 +64,17 @@ export interface TmpfsRequest {
   readonly sizeBytes?: number | undefined;
   /** Octal mode as given: `1777`. */
   readonly mode?: string | undefined;
-  /** False: mounted `noexec`, as docker does. */
+  /** False: mounted `noexec`, as in docker. */
   readonly exec: boolean;
 }
 
 /** A device of the host that a task may open. */
 export interface DeviceRequest {
-  /** Host side, absolute. */
+  /** Absolute path on the host. */
   readonly source: string;
-  /** Below `/dev` of the task. */
+  /** Path in the task, below `/dev`. */
   readonly target: string;
-  /** Of `rwm`. */
+  /** Letters of `rwm`. */
   readonly access: string;
 }
 
@@ -82,7 +82,7 @@ export type FileInput =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'file'; readonly path: string };
 
-/** Files that are taken out of a task at its end. */
+/** Files to take out of a task at its end. */
 export interface OutputRequest {
   /** As the caller wrote it. */
   readonly source: string;
@@ -91,13 +91,13 @@ export interface OutputRequest {
 }
 
 export interface TaskSpec {
-  /** Absent: the pipeline draws a random one. */
+  /** Absent: the pipeline draws a random id. */
   readonly id?: TaskId;
   /** Absent: the code package decides. */
   readonly stack?: StackReference;
-  /** Empty: the image's own entrypoint and command. */
+  /** Empty: the image's command; none if the task has its own `entrypoint`. */
   readonly command: readonly string[];
-  /** Replaces the image's entrypoint; the image's command is not used then. Empty: no entrypoint. */
+  /** Replaces the image's entrypoint; the image's command is then ignored. Empty: no entrypoint. */
   readonly entrypoint?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workdir?: string;
@@ -107,7 +107,7 @@ export interface TaskSpec {
   readonly tenant?: TenantName;
   readonly limits: TaskLimits;
   readonly throttles: readonly Throttle[];
-  /** True: when the kernel kills one process for lack of memory, all end. */
+  /** True: if the kernel kills one process for lack of memory, the whole task ends. */
   readonly oomGroup: boolean;
   readonly ulimits: readonly Ulimit[];
   readonly mounts: readonly BindRequest[];
@@ -119,7 +119,7 @@ export interface TaskSpec {
   readonly capAdd: readonly string[];
   /** `ALL` drops the whole list. */
   readonly capDrop: readonly string[];
-  /** A profile file, `unconfined`, or absent for the bundle's own. */
+  /** A profile file, or `unconfined`. Absent: the bundle's own profile. */
   readonly seccomp?: string | undefined;
   readonly noNewPrivileges: boolean;
   readonly userns: 'auto' | 'host';
@@ -128,27 +128,27 @@ export interface TaskSpec {
   readonly labels: Readonly<Record<string, string>>;
   readonly tty: boolean;
   readonly interactive: boolean;
-  /** Number of the first signal of a stop; absent: the image's, else TERM. */
+  /** Number of the first signal of a stop. Absent: the image's, else TERM. */
   readonly stopSignal?: number;
   /** `runc`, `crun`, `runsc` or an absolute path. */
   readonly runtime: string;
-  /** Name of a bundle template; absent: the image's label, else `default`. */
+  /** Name of a bundle template. Absent: the image's label, else `default`. */
   readonly bundle?: string;
   readonly code?: CodeSource;
-  /** The command of the build step; absent: `/task` is the code as it is. */
+  /** The command of the build step. Absent: `/task` is the unchanged code. */
   readonly build?: readonly string[];
   readonly buildNetwork: 'none' | 'host';
   readonly payload?: FileInput;
   readonly config?: FileInput;
   /** How the command gets the paths of its inputs as arguments. */
   readonly args: 'none' | 'names' | 'iron';
-  /** Of the schedule that the task belongs to. */
+  /** The id of the task's schedule. */
   readonly scheduleId?: string;
   readonly outputs: readonly OutputRequest[];
-  /** True: an output that is missing or incomplete is an error of the task. */
+  /** True: a missing or incomplete output is an error of the task. */
   readonly outputRequired: boolean;
   readonly keep: boolean;
-  /** Whether output and result are kept beyond the task's end. */
+  /** True: output and result are kept beyond the task's end. */
   readonly log: boolean;
   readonly remove: 'sync' | 'async';
   /** Bytes of each stream that a capture keeps: half from the start, half from the end. */
@@ -170,10 +170,10 @@ export interface AdmittedTaskSpec extends TaskSpec {
   readonly admission: Admission;
 }
 
-/** The limits of a container. All others are the command's: they can change while it runs. */
+/** The limits of a container. All others are the command's: they can change while the container runs. */
 type ContainerLimit = 'memoryBytes' | 'cpus' | 'pids' | 'cpuShares' | 'diskBytes';
 
-/** What describes the command: a container can be made before any of it is known. */
+/** The fields of the command. A container can be made before any of them is known. */
 type CommandField =
   | Exclude<keyof typeof COMMAND_OPTIONS, 'stack' | 'payloadFile' | 'configFile'>
   | 'config'
@@ -196,17 +196,17 @@ export type ContainerSpec = Omit<AdmittedTaskSpec, CommandField | 'limits'> & {
 export type CommandSpec = Pick<AdmittedTaskSpec, Exclude<CommandField, 'code'>> & {
   /** A directory, `.tar.gz` or `.zip` on the host. */
   readonly code?: string;
-  /** The only files of the code that the build step sees; absent: all of it. */
+  /** The only files of the code that the build step sees. Absent: all of the code. */
   readonly buildFiles?: readonly string[];
   readonly limits: Omit<AdmittedLimits, ContainerLimit>;
 };
 
-/** Conditions that other tasks affect, checked when the task is about to start. */
+/** Conditions that depend on other tasks, checked when the task is about to start. */
 export interface Admission {
-  /** Most tasks of the machine at once; absent: the number of slots. */
+  /** Most tasks of the machine at once. Default: the number of slots. */
   readonly slots?: number | undefined;
   readonly reserves: Reserves;
-  /** Present with a tenant. */
+  /** Present if the task has a tenant. */
   readonly terms?: TenantTerms | undefined;
 }
 

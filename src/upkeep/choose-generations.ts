@@ -1,4 +1,4 @@
-/** Chooses the generations that a collection removes: no rollback can reach them, and no stored revision needs them for its history. Pure. */
+/** Chooses the generations that a collection removes: those that no rollback and no stored revision's history needs. Pure. */
 import type { StackName } from '../core/ids.ts';
 import { type Generation, revisionIn } from '../store/stacks/generations.ts';
 import type { Revision } from '../store/stacks/revisions.ts';
@@ -13,12 +13,12 @@ export interface GenerationChoice {
 
 /** The most earlier generations that stay for rollbacks, however often stacks are moved back and forth. */
 const MAX_REACHABLE = 1000;
-/** A reader of `current` reads the generation that it names a moment later. */
+/** How many earlier generations always stay: a process that read `current` reads the named generation a moment later. */
 const NEWEST = 10;
 
 /**
- * Returns numbers, ascending. What stays:
- * - the current generation, the newest few, and those above it, which may be about to become current;
+ * Returns the numbers of the generations to remove, ascending. These stay:
+ * - the current generation, the newest {@link NEWEST} before it, and those above it, which may be about to become current;
  * - those that `release rollback --to` can restore, because all revisions that it needs are stored;
  * - for each stored revision, the newest generation that names it: it proves that the revision was current, and when.
  */
@@ -45,7 +45,7 @@ export function chooseGenerations(choice: GenerationChoice): readonly number[] {
     .reverse();
 }
 
-/** Stacks that have been removed meanwhile are left out of a rollback. */
+/** A rollback leaves out stacks that were removed since. */
 function isReachable(
   generation: Generation,
   current: Generation,

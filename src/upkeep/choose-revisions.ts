@@ -6,15 +6,15 @@ import type { Revision } from '../store/stacks/revisions.ts';
 import type { Damage, StoreSurvey } from '../store/survey-store.ts';
 
 export interface RevisionChoice {
-  /** How many of a stack's newest revisions stay; undefined: all that ever were current. */
+  /** How many of a stack's newest revisions stay; undefined: all that were ever current. */
   readonly keep: number | undefined;
   /** Whether a task, an import or a build is about to use the image. */
   readonly isInUse: (image: ImageDigest) => boolean;
 }
 
 /**
- * The revisions that are older than the current one and not among the newest `keep`, and those that never became current because their build
- * died. None at all if damage to the store hides which ones these are.
+ * Returns the revisions that are older than the current one and not among the newest `keep`, and those that never became current because
+ * their build died. Returns none if damage to the store hides which revisions these are.
  */
 export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): readonly Revision[] {
   const isUnclear = survey.damage.some(({ kind }) => !APART.has(kind));
@@ -24,7 +24,7 @@ export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): re
   return [...stacks].flatMap((stack) => {
     const revisions = survey.revisions.filter((one) => one.stack === stack);
     const old = findOld(survey, stack, revisions, choice.keep);
-    // A revision gets its number before it becomes current. If its number is above all that any generation names, it never was current.
+    // A revision gets its number before it becomes current. If no generation names this number or a higher one, it never was current.
     const newest = survey.newestNamed.get(stack) ?? 0;
     const unproven = revisions.filter(({ revision }) => revision > newest);
     return [...old, ...unproven].filter(({ image }) => !choice.isInUse(image));
@@ -34,10 +34,7 @@ export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): re
 /** Kinds of damage that do not hide which revisions of stacks are old. */
 export const APART: ReadonlySet<Damage['kind']> = new Set(['image', 'layer', 'package']);
 
-/**
- * The revisions of code packages that are neither current nor among the newest `keep`, and all those of packages without a current one. None of a
- * damaged package.
- */
+/** Returns the packages' revisions that are neither current nor among the newest `keep`; all if none is current; none of a damaged package. */
 export function choosePackageRevisions(
   { packages }: StoreSurvey,
   { keep, isInUse }: RevisionChoice,

@@ -1,4 +1,4 @@
-/** Frees what no revision, task, import or build needs, while all of them go on. */
+/** Frees what no revision, task, import or build needs, while all of these go on. */
 import { rm } from 'node:fs/promises';
 import { findUnneededCopies, moveCopiesAway } from '../build/base-copy.ts';
 import { clearDeadHomes, findDeadHomes } from '../build/take-builder-home.ts';
@@ -65,19 +65,19 @@ export interface Collection {
   readonly revisions: readonly { readonly stack: StackName; readonly revision: number }[];
   /** Revisions of code packages. */
   readonly packages: readonly PackageRevisionName[];
-  /** Numbers of the generations that no rollback can reach any more. */
+  /** Numbers of the generations that no rollback can reach. */
   readonly generations: readonly number[];
   readonly images: readonly ImageDigest[];
   readonly layers: readonly StoredLayer[];
-  /** Cached builds that were too old or too much, or incomplete. */
+  /** Cached builds that are too old, exceed the cache's size, or are incomplete. */
   readonly builds: readonly StoredBuilt[];
   /** Unfinished files of dead processes: paths below the root folder. */
   readonly files: readonly string[];
-  /** Folders with the builder's copies of images that are no longer current for any stack: paths below the root folder. */
+  /** Folders with the builder's copies of images that are no stack's current image: paths below the root folder. */
   readonly bases: readonly string[];
   /** The number of idle scratch volumes. */
   readonly volumes: number;
-  /** Ended tasks whose reports are beyond what the policy keeps. */
+  /** Ended tasks whose reports exceed the policy's terms. */
   readonly reports: readonly TaskId[];
   /** Bytes of the layers, builds, files, bases, volumes and reports. */
   readonly freedBytes: number;
@@ -88,10 +88,12 @@ export interface Collection {
 /**
  * Removes everything that is not needed: old revisions (with `keepRevisions`) and those that never became current; generations that no
  * rollback can reach; images that no revision, task record or lease names; layers that only those images used, and the mounts of these
- * layers; unfinished files of dead processes; idle scratch volumes; the builder's copies of bases that are no longer current; and the pinned
- * user namespaces of idle slots with high numbers. A second call finds nothing to do; if a call is killed, the next one continues. Tasks never
- * wait for it; imports and builds wait while it unlinks.
- * If damage hides what is needed, everything that may be needed stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
+ * layers; cached builds and reports beyond the policy's bounds; unfinished files of dead processes; idle scratch volumes; the builder's
+ * copies of bases that are not current; stale copies of runtimes; and the pinned user namespaces of idle slots with high numbers.
+ *
+ * A second call finds nothing to do; after a killed call, the next one continues. Tasks never wait for the collection; imports and builds
+ * wait while it unlinks. If damage hides what is needed, everything that may be needed stays. Throws ERR_STACKSHIM_STACK_BUSY,
+ * ERR_STACKSHIM_SYSTEM.
  */
 export async function collectGarbage(
   installation: Installation,
@@ -150,7 +152,7 @@ async function measureAll(paths: readonly string[]): Promise<number> {
   return sizes.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Runs while nothing can be pinned; tasks may begin at any moment. `movedCopies` are the new paths of the bases. */
+/** Runs while nothing can be pinned; tasks may begin at any moment. `movedCopies` are the new paths of `bases`. */
 async function sweep(
   installation: Installation,
   pinned: ReadonlySet<string>,
@@ -205,7 +207,7 @@ async function sweep(
   return { ...result, ...swept, bases, movedCopies };
 }
 
-/** No generations while damage hides which ones are needed. */
+/** Returns no generations if damage hides which ones are needed. */
 function findUnreachable(survey: StoreSurvey, gone: readonly Revision[]): readonly number[] {
   if (survey.damage.some(({ kind }) => !APART.has(kind))) return [];
   const revisions = survey.revisions.filter((one) => !gone.includes(one));
@@ -213,7 +215,10 @@ function findUnreachable(survey: StoreSurvey, gone: readonly Revision[]): readon
   return chooseGenerations({ current, generations, revisions });
 }
 
-/** Removes the revisions. That a number is used up must be recorded first. A full disk may have no room for that; later steps need no room, so go on. */
+/**
+ * Removes the revisions. A removal first records that the number is used. If a full disk has no room for the record, the revision stays,
+ * and the later steps, which need no room, go on.
+ */
 async function removeRevisions<T extends { readonly revision: number }>(
   chosen: readonly T[],
   dryRun: boolean,
@@ -241,7 +246,7 @@ async function removeRevisions<T extends { readonly revision: number }>(
   return { gone, refusals };
 }
 
-/** Removes generations that no rollback can reach; none of them may be current. Precondition: the caller holds the stacks lock. */
+/** Removes generations that no rollback can reach, never the current one. Precondition: the caller holds the stacks lock. */
 async function removeGenerations(layout: Layout, numbers: readonly number[]): Promise<void> {
   if (numbers.length === 0) return;
   for (const number of numbers) await rm(generationFile(layout, number), { force: true });

@@ -19,9 +19,9 @@ export interface StackUsage {
   readonly revisions: number;
   /** Bytes of the layers that only this stack uses, in all its revisions. */
   readonly ownBytes: number;
-  /** The part of these bytes that only old revisions use. */
+  /** The part of `ownBytes` that only old revisions use. */
   readonly historyBytes: number;
-  /** Bytes of the layers that other stacks use, too. */
+  /** Bytes of the layers that other stacks or packages use, too. */
   readonly sharedBytes: number;
 }
 
@@ -38,7 +38,7 @@ export interface DiskUsage {
   readonly builderBytes: number;
   /** Writable layers of tasks, and idle volumes. */
   readonly scratchBytes: number;
-  /** What tasks with `log` have left. */
+  /** Reports of tasks with `log`. */
   readonly reportBytes: number;
   readonly tmpBytes: number;
   /** Bytes that `collectGarbage` would free now. */
@@ -47,7 +47,7 @@ export interface DiskUsage {
   readonly freeBytes: number;
 }
 
-/** Measures the disk usage; changes nothing. Leaves out damaged parts, which `verifyStore` reports. Throws like `collectGarbage`. */
+/** Measures the disk usage. Creates a missing root folder. Leaves out damage, which `verifyStore` reports. Throws like `collectGarbage`. */
 export async function measureDiskUsage(installation: Installation): Promise<DiskUsage> {
   const { layout } = installation;
   // Call this first: it creates the root folder if it is missing.

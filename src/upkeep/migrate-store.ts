@@ -1,4 +1,4 @@
-/** Brings what earlier versions stored up to this version. Files that earlier versions read are not changed, so those versions can still use the store. */
+/** Brings stored files of earlier versions up to this version. Files that those versions read stay, so they can still use the store. */
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { abortable } from '../exchange/abortable.ts';
@@ -8,13 +8,13 @@ import type { System } from '../sys/system.ts';
 
 export interface MigrateOptions {
   readonly system: System;
-  /** Only report what would be done. Default false. */
+  /** Only report what would be done. Default: false. */
   readonly dryRun?: boolean;
   readonly onProgress?: (progress: MigrateProgress) => void;
   readonly signal?: AbortSignal;
 }
 
-/** The image that `migrate` starts with now. */
+/** The image that `migrate` begins with. */
 export interface MigrateProgress {
   /** Counted from 1. */
   readonly image: number;
@@ -28,9 +28,8 @@ export interface Migration extends NamedImages {
 }
 
 /**
- * Finds the content digest of each image where it is not known yet. Tasks, builds and imports may go on meanwhile. A second call does
- * nothing; after an interruption it continues. Throws ERR_STACKSHIM_FORMAT_NEWER before anything is changed, and
- * ERR_STACKSHIM_BUILD_ABORTED.
+ * Finds the unknown content digests of images. Tasks, builds and imports may go on meanwhile. A second call does nothing; a call after an
+ * interruption continues. Throws ERR_STACKSHIM_FORMAT_NEWER before any change, and ERR_STACKSHIM_BUILD_ABORTED.
  */
 export const migrateStore = (layout: Layout, options: MigrateOptions): Promise<Migration> =>
   abortable('migrate', options.signal, () => migrate(layout, options));

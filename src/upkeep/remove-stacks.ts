@@ -1,4 +1,4 @@
-/** Removes unused stacks: all of them leave the current generation at once, then their revisions are removed. */
+/** Removes unused stacks: all leave the current generation at once, then their revisions are removed. */
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -25,10 +25,10 @@ export interface RemovedStack {
 
 /**
  * Removes all of the named stacks or none. This cannot be undone. Images and layers stay until collection, and longer if a task's record
- * names them. If a call is killed, the next one completes it.
+ * names them. After a killed call, the next one completes the removal.
  *
  * Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_STACK_IN_USE (`details.tasks`, or `details.stacks` that are built on it),
- * ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_RECORD_CORRUPT if a task's record does not show which stack it uses.
+ * ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_RECORD_CORRUPT (a task's record does not show which stack it uses).
  */
 export async function removeStacks(
   layout: Layout,
@@ -39,7 +39,7 @@ export async function removeStacks(
   const current = readCurrentGeneration(layout);
   const named = names.filter((name) => revisionIn(current, name) !== undefined);
   for (const name of names) {
-    // A stack that has left the current generation, but still has revisions, is known.
+    // A stack outside the current generation that still has revisions is known, too: an earlier removal was interrupted.
     const isKnown = named.includes(name) || readRevisionNumbers(layout, name).length > 0;
     if (!isKnown) resolveStack(layout, { name });
   }

@@ -22,7 +22,7 @@ export interface VerifyProgress {
   readonly id: LayerId;
   readonly doneBytes: number;
   readonly totalBytes: number;
-  /** Bytes of all layers together. */
+  /** Bytes read of all layers together. */
   readonly doneOfAll: number;
   readonly totalOfAll: number;
 }
@@ -43,7 +43,7 @@ export interface Verification {
   /** Revisions of code packages. */
   readonly packages: number;
   readonly generations: number;
-  /** Cached builds; 0 if only some stacks were asked for. */
+  /** Cached builds; 0 with `stacks`. */
   readonly builds: number;
   readonly buildBytes: number;
   /** Empty: no damage. */
@@ -51,9 +51,9 @@ export interface Verification {
 }
 
 /**
- * Reads every layer completely; changes nothing. Tasks, builds and collection may go on meanwhile: what was removed or replaced during the
- * check is checked again, and is not damage. Throws ERR_STACKSHIM_STACK_NOT_FOUND for a name in `stacks` without a revision, and the reason
- * of an aborted `signal`.
+ * Reads every layer completely; changes nothing. Tasks, builds and collection may go on meanwhile: files that were removed or replaced
+ * during the check are checked again, and are not damage. Throws ERR_STACKSHIM_STACK_NOT_FOUND for a name in `stacks` without a revision,
+ * and the reason of an aborted `signal`.
  */
 export async function verifyStore(
   layout: Layout,
@@ -65,7 +65,7 @@ export async function verifyStore(
   const isAffected = (hits: readonly AffectedRevision[]) =>
     names === undefined || hits.some(({ stack }) => stack !== null && names.has(stack));
   const used = [...survey.layerUsers].flatMap(([id, users]) => (isAffected(users) ? [id] : []));
-  // A file without a record was left by an interrupted import or collection: it counts as absent.
+  // A file without a record is left from an interrupted import or collection: count it as absent.
   const whole = listStoredLayers(layout).filter((id) => existsSync(layerRecordFile(layout, id)));
   const ids = new Set(names === undefined ? [...whole, ...used] : used);
   const { broken, bytes } = await readLayers(layout, ids, options);
@@ -120,7 +120,7 @@ async function readLayers(
 
 const MAX_LOOKS = 5;
 
-/** Checks again what seemed damaged, because the store may have changed meanwhile. */
+/** Checks apparent damage again, because the store may have changed meanwhile. */
 async function confirm(
   layout: Layout,
   before: StoreSurvey,
@@ -133,7 +133,7 @@ async function confirm(
   for (let look = 1; look <= MAX_LOOKS && left.length > 0; look += 1) {
     const found = await lookAgain(layout, left);
     const changed = found.filter(({ hasChanged }) => hasChanged);
-    // At the last look also a layer whose record changes again and again, but which was damaged at each look.
+    // The last look also counts a layer whose record keeps changing, because it was damaged at each look.
     const proven = look === MAX_LOOKS ? found : found.filter((one) => !one.hasChanged);
     damage.push(...proven.map((one) => one.damage));
     left = changed.map(({ id }) => id);
@@ -141,7 +141,7 @@ async function confirm(
   return damage;
 }
 
-/** Only a record that stays the same from before the look at the layer until after the look at its users proves damage. */
+/** Damage is proven only if the layer's record stays the same from before the look at the layer until after the look at its users. */
 async function lookAgain(layout: Layout, layers: readonly LayerId[]) {
   const found: { id: LayerId; record: string | undefined; error: StackshimError }[] = [];
   for (const id of layers) {
@@ -159,7 +159,7 @@ async function lookAgain(layout: Layout, layers: readonly LayerId[]) {
   });
 }
 
-/** Differs after the layer was stored again; undefined if it has no record. */
+/** Changes when the layer is stored again; undefined if the layer has no record. */
 function identifyRecord(layout: Layout, id: LayerId): string | undefined {
   const stats = statSync(layerRecordFile(layout, id), { throwIfNoEntry: false, bigint: true });
   return stats && `${stats.ino} ${stats.mtimeNs}`;

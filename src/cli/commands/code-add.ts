@@ -8,7 +8,7 @@ import { printAnswer } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { readEntries } from '../read-entries.ts';
 
-/** SIGINT and SIGTERM abort the command, which then has changed nothing. */
+/** A stop signal (SIGINT, SIGTERM, …) aborts the command, which then has changed nothing. */
 export async function codeAdd(
   name: string,
   path: string,
@@ -23,7 +23,7 @@ export async function codeAdd(
   await printAnswer(added, options, formatAdded);
 }
 
-/** `mailer@rev:3 sha256:…`, with what was done. */
+/** Formats `mailer@rev:3 sha256:…` and what was done. */
 function formatAdded({ name, revision, image, isNew, build }: AddedPackage): string {
   const built = build === undefined ? '' : build.cached ? ', build from the cache' : ', built';
   const what = isNew ? `added${built}` : 'unchanged';
@@ -37,7 +37,7 @@ function toInput(words: readonly string[], options: CodeAddOptions): AddPackageO
     field,
     Reflect.get(options, keyOf(flags)),
   ]);
-  // The parser of the settings checks words; it cannot know their types here.
+  // The words are untyped here: the parser of the settings checks them.
   const given = {
     ...{ tenant, stack, args, configFile, build, buildFrom, buildNetwork, outputs: output },
     command: toCommand(words, options.command),

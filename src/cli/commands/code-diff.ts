@@ -1,4 +1,4 @@
-/** `stackshim code diff`: what differs between two revisions of a code package. */
+/** `stackshim code diff`: shows how two revisions of a code package differ. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageDiff } from '../../store/packages/diff-package.ts';
 import { type TenantOption, toPositive } from '../define/shared-options.ts';

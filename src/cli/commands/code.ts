@@ -1,4 +1,4 @@
-/** The short commands of `stackshim code`; each of the others has a file with its name. */
+/** The short commands of `stackshim code`; each other command has a file with its name. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageDetails, PackageSummary } from '../../store/packages/list-packages.ts';
 import type { PackageSource } from '../../store/packages/package.ts';
@@ -73,7 +73,7 @@ function formatPackage(found: PackageDetails): string {
   return `${facts}\n${table}`;
 }
 
-/** One row for each variable and each limit. */
+/** Returns one row for each variable and each limit. */
 function toRows(name: string, value: unknown): readonly (readonly [string, string])[] {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return Object.entries(value).map(([key, one]) => [name, `${key}=${one}`]);
@@ -124,7 +124,7 @@ export async function codeRm(names: readonly string[], options: TenantOption): P
 
 type CodeExchangeOptions = RegistryCommandOptions & TenantOption;
 
-/** Prints what `code pull` takes. */
+/** Copies a package to a registry. Prints the reference and image that `code pull` takes. */
 export async function codePush(
   name: string,
   reference: string,

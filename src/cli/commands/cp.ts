@@ -27,7 +27,7 @@ interface Place {
   readonly path: string;
 }
 
-/** As docker does: a path with a slash or a dot before the first colon is a path of this machine. */
+/** As in docker, text that begins with a slash or a dot is a path of this machine, also with a colon. */
 function parsePlace(text: string): Place {
   const colon = text.indexOf(':');
   if (colon <= 0 || /^[./]/.test(text)) return { id: undefined, path: text };

@@ -19,7 +19,7 @@ export async function doctor(options: StoreOptions & JsonOption): Promise<number
   return canRunTasks && canUseStore !== false ? 0 : 1;
 }
 
-/** Undefined if neither the command line nor the environment names a store. */
+/** Returns undefined if neither the command line nor the environment names a store. */
 async function diagnoseStore(options: StoreOptions): Promise<readonly Check[] | undefined> {
   const isNamed = options.store !== undefined || options.storePasswordFile !== undefined;
   if (!(isNamed || process.env['STACKSHIM_STORE_URL'])) return undefined;

@@ -1,4 +1,4 @@
-/** `stackshim exec`: a further command in a running task, with its streams here; its end becomes this process's exit status. */
+/** `stackshim exec`: runs a further command in a running task, with its streams here, and exits with the command's status. */
 import { withoutUndefined } from '../../core/read-fields.ts';
 import { execAlone } from '../../door/exec-command.ts';
 import type { ExecLineOptions } from '../define/exec-options.ts';
@@ -13,7 +13,7 @@ export async function exec(
   rest: readonly string[],
   options: ExecLineOptions,
 ): Promise<number> {
-  // In `ID -- COMMAND`, `--` separates the two and is not the command.
+  // In `ID -- COMMAND`, `--` is a separator, not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const { interactive = false, tty = false, user, workdir } = options;
   const hasEnv = (options.env ?? options.envFile) !== undefined;

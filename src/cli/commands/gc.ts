@@ -12,7 +12,7 @@ interface CollectCommandOptions extends JsonOption {
   readonly keepRevisions?: string;
 }
 
-/** Resolves to the exit status: 1 if damage kept it from examining everything. */
+/** Resolves to the exit status: 1 if possible garbage stayed because of damage or a full disk. */
 export async function gc(options: CollectCommandOptions): Promise<number> {
   const keepRevisions = parseKept(options.keepRevisions);
   const collection = await withCountProgress(options, (show) =>

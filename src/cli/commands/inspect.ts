@@ -3,7 +3,7 @@ import type { TaskInspection } from '../../task/reports/inspect-task.ts';
 import { forEachId } from '../for-each-id.ts';
 import { printJson } from '../print/print.ts';
 
-/** Prints one array, as docker does: of the tasks that exist. Resolves to the exit status. */
+/** Prints one array of the tasks that were found, as docker does. Resolves to the exit status. */
 export async function inspect(given: readonly string[]): Promise<number> {
   const found: TaskInspection[] = [];
   const status = await forEachId(given, {

@@ -1,4 +1,4 @@
-/** `stackshim logs`: the kept output of a task, each stream where the task wrote it. */
+/** `stackshim logs`: prints the kept output of a task, each stream where the task wrote it. */
 import { withoutUndefined } from '../../core/read-fields.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { DURATION, parseDuration } from '../../spec/quantities.ts';
@@ -16,7 +16,7 @@ interface LogsCommandOptions {
 
 const FLUSH_BYTES = 65_536;
 
-/** A reader that has gone, as `head` does, is not an error. */
+/** A reader that closes early, as `head` does, is not an error. */
 export async function logs(given: string, options: LogsCommandOptions): Promise<void> {
   const tail = parseTail(options.tail);
   const since = options.since === undefined ? undefined : parseSince(options.since, Date.now());
@@ -30,7 +30,7 @@ export async function logs(given: string, options: LogsCommandOptions): Promise<
   await writeAll(pieces, options.timestamps === true, () => gone.abort());
 }
 
-/** Writes pieces together as long as they come at once, and before each pause. */
+/** Writes pieces together as long as they come at once. Flushes before each pause. */
 async function writeAll(
   pieces: AsyncIterable<LogPiece>,
   withTime: boolean,
@@ -55,7 +55,7 @@ async function writeAll(
     if (size > 0 && (await Promise.race([next, nextTurn()])) === undefined) await flush();
     const { value, done } = await next;
     if (done === true) break;
-    // The order of both streams matters where they lead to the same place.
+    // Keep the order of both streams, which may lead to the same place.
     if (value.stream !== last) await flush();
     last = value.stream;
     if (withTime && value.beginsLine) push(Buffer.from(`${value.at} `));
@@ -69,10 +69,10 @@ const nextTurn = () => new Promise<undefined>((resolve) => setImmediate(() => re
 
 const ISO = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
 const SECONDS = /^\d{1,11}(?:\.\d{1,9})?$/;
-/** The largest time that a `Date` can have. */
+/** The largest time of a `Date`. */
 const LAST_MS = 8_640_000_000_000_000;
 
-/** As docker reads it: seconds since 1970, a date and time, or how long ago. Milliseconds since 1970. */
+/** Parses seconds since 1970, a date and time, or how long ago, as docker does. Returns milliseconds since 1970. */
 function parseSince(text: string, now: number): number {
   if (SECONDS.test(text)) return Number(text) * 1000;
   if (DURATION.test(text)) {

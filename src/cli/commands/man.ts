@@ -12,12 +12,12 @@ import { replaceFile } from '../run/run-outputs.ts';
 
 const FOLDER_MODE = 0o755;
 
-/** Makes the folder if it is missing, and replaces pages of an earlier call. Prints the name of each page. */
+/** Makes a missing folder, and replaces pages of an earlier call. Prints the name of each page. */
 export async function man(program: Command, folder: string): Promise<void> {
   if (folder === '') throw toWriteError(folder, new PathRefusal('no folder is named'));
   const place = resolve(toAbsolute(folder));
   const pages = listPages(program, dateOfPages());
-  // The pages are for every user, whatever the umask is.
+  // Every user must be able to read the pages, whatever the umask is.
   process.umask(0o022);
   try {
     mkdirSync(place, { recursive: true, mode: FOLDER_MODE });
@@ -28,7 +28,7 @@ export async function man(program: Command, folder: string): Promise<void> {
   await print(pages.map(({ file }) => `${file}\n`).join(''));
 }
 
-/** SOURCE_DATE_EPOCH makes the pages the same each time: https://reproducible-builds.org/specs/source-date-epoch/ */
+/** SOURCE_DATE_EPOCH makes the pages reproducible: https://reproducible-builds.org/specs/source-date-epoch/ */
 function dateOfPages(): Date {
   const epoch = process.env['SOURCE_DATE_EPOCH'] ?? '';
   return /^\d{1,11}$/.test(epoch) ? new Date(Number(epoch) * 1000) : new Date();

@@ -1,4 +1,4 @@
-/** `stackshim migrate`: brings what earlier versions stored up to this version. */
+/** `stackshim migrate`: brings stored files of earlier versions up to this version. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { MigrateProgress, Migration } from '../../upkeep/migrate-store.ts';
 import type { JsonOption } from '../define/shared-options.ts';
@@ -6,7 +6,7 @@ import { printAnswer } from '../print/print.ts';
 import { withCountProgress } from '../progress/with-progress.ts';
 import { whileStoppable } from '../run/caller-signals.ts';
 
-/** Resolves to the exit status: 1 if a damaged image stays unchanged. SIGINT and SIGTERM end the migration between two images. */
+/** Resolves to the exit status: 1 if a damaged image stays unchanged. A stop signal (SIGINT, SIGTERM, …) ends the migration between two images. */
 export async function migrate(
   options: JsonOption & { readonly dryRun?: boolean },
 ): Promise<number> {

@@ -1,4 +1,4 @@
-/** `stackshim ps`: the tasks of this installation; with `-a`, also those that have ended and left a report. */
+/** `stackshim ps`: lists the tasks of this installation; with `-a`, also ended tasks that left a report. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ListedTask } from '../../task/records/list-tasks.ts';
 import type { EndedTaskEntry } from '../../task/reports/list-ended.ts';
@@ -20,7 +20,7 @@ interface PsCommandOptions extends FormatOption, TruncOption {
   readonly filter?: readonly string[];
 }
 
-/** What the table shows of a task that exists, or of one that has ended. */
+/** A row of the table: a task that exists, or one that has ended. */
 type ShownTask = ListedTask | EndedTaskEntry;
 
 /** Resolves to the exit status: 1 if a record or a report could not be read, which is reported on stderr. */
@@ -65,7 +65,7 @@ function toRow(task: ShownTask, now: number, trunc: boolean): readonly string[] 
   ];
 }
 
-/** The verdict, with the exit code if it says more: `failed (3)`. */
+/** Formats the verdict, with the exit code if that says more: `failed (3)`. */
 function toEndedState({ state, result }: EndedTaskEntry): string {
   if (result === null) return state;
   const { verdict, exitCode } = result;

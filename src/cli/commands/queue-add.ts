@@ -1,4 +1,4 @@
-/** `stackshim queue add`: queues a job; with --wait, passes its output and its end on as `run` does. */
+/** `stackshim queue add`: queues a job. With --wait, passes the job's output and exit status on, as `run` does. */
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import type { Queues } from '../../worker/client/queues.ts';
 import type { JobStatus } from '../../worker/job/job-result.ts';
@@ -55,7 +55,7 @@ async function passOn(queues: Queues, job: string, asJson: boolean): Promise<num
     return await queues.wait(job, { signal });
   };
   try {
-    // A store that does not answer must not hold up the signal.
+    // A store that does not answer must not delay the reaction to a signal.
     const status = await unlessAborted(waiting(), [signal]);
     if (asJson) await printJson(status);
     else reportEnd(status);
@@ -68,7 +68,7 @@ async function passOn(queues: Queues, job: string, asJson: boolean): Promise<num
   }
 }
 
-/** Says nothing about a command that ended by itself. */
+/** Prints nothing about a command that ended by itself. */
 function reportEnd({ job, state, result }: JobStatus): void {
   if (state === 'complete') return;
   if (result === null) writeMessage(`stackshim: job ${job} was cancelled\n`);
@@ -84,7 +84,7 @@ function statusOfJob({ state, result }: JobStatus): number {
   if (result === null || result.task === null) {
     return state === 'cancelled' ? CANCELLED : statusOfSetupFailure(result?.error ?? null);
   }
-  // Another program may have written the result, with a verdict that does not exist.
+  // Another program may have written the result, with an unknown verdict.
   const status: number | undefined = statusOfResult(result.task, undefined);
   return status ?? SHIM_FAILED;
 }

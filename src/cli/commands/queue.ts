@@ -38,18 +38,18 @@ export async function queueOutputs(
   await printAnswer(taken, options, toLines);
 }
 
-/** A command that does the same to several jobs, prints the name of each, and resolves to the exit status. */
+/** Makes a command that acts on several jobs, prints the name of each, and resolves to the exit status. */
 const toEachJob =
   (operation: string, act: (queues: Queues, job: string) => Promise<unknown>) =>
   (jobs: readonly string[], options: QueueOptions): Promise<number> =>
     forEachJob(jobs, options, { operation, act, print: printName });
 
 export const queueCancel = toEachJob('cancel job', (queues, job) => queues.cancel(job));
-/** Queues jobs that have ended once more. */
+/** Queues ended jobs once more. */
 export const queueRetry = toEachJob('retry job', (queues, job) => queues.retry(job));
 export const queueRm = toEachJob('remove job', (queues, job) => queues.remove(job));
 
-/** Shows the numbers of jobs of a queue, or of all. */
+/** Shows how many jobs a queue has in each state and lane; without a name, all queues. */
 export async function queueLs(
   queue: string | undefined,
   options: QueueOptions & TruncOption,
@@ -76,7 +76,7 @@ interface QueueLogsOptions extends QueueOptions {
   readonly timestamps?: boolean;
 }
 
-/** A reader that has gone, as `head` does, is not an error. */
+/** A reader that closes early, as `head` does, is not an error. */
 export async function queueLogs(job: string, options: QueueLogsOptions): Promise<void> {
   const tail = parseTail(options.tail);
   const gone = new AbortController();

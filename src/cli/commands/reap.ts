@@ -1,4 +1,4 @@
-/** `stackshim reap`: removes what dead owners left, once or, with `--watch`, as soon as each owner has died. */
+/** `stackshim reap`: removes the tasks of dead owners, once or, with `--watch`, as soon as each owner has died. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ReapReport } from '../../task/abandoned/reap.ts';
 import type { JsonOption } from '../define/shared-options.ts';
@@ -11,7 +11,7 @@ interface ReapCommandOptions extends JsonOption {
   readonly wait?: string;
 }
 
-/** Prints the id of each removed task. Resolves to the exit status: 1 if something is left. */
+/** Prints the id of each removed task. Resolves to the exit status: 1 if something is left or a record is damaged. */
 export async function reap(options: ReapCommandOptions): Promise<number> {
   if (options.watch) return await watchUntilStopped(options);
   const report = await openDoor().reap({ afterOwnerOf: options.wait });
@@ -21,7 +21,7 @@ export async function reap(options: ReapCommandOptions): Promise<number> {
   return isDone ? 0 : 1;
 }
 
-/** Prints one report after another: with `--json` a line each, otherwise as without `--watch`. Reports each damaged record once. */
+/** Prints each report: with `--json` on one line, otherwise as without `--watch`. Reports each damaged record once. */
 async function watchUntilStopped({ json }: JsonOption): Promise<number> {
   const { whileStoppable } = await import('../run/caller-signals.ts');
   const reported = new Set<string>();

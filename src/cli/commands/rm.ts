@@ -1,4 +1,4 @@
-/** `stackshim rm`: removes what ended tasks have left. */
+/** `stackshim rm`: removes what ended tasks have left: reports and kept tasks. */
 import { forEachId, printRemoval } from '../for-each-id.ts';
 
 /** Prints the id of each removed task. Resolves to the exit status. */

@@ -15,7 +15,7 @@ interface BuildCommandOptions extends JsonOption {
   readonly plan?: boolean;
 }
 
-/** SIGINT and SIGTERM abort the builds, which then have changed nothing. */
+/** A stop signal (SIGINT, SIGTERM, …) aborts the running builds, which then change nothing. */
 export async function stackBuild(
   directories: readonly string[],
   options: BuildCommandOptions,
@@ -34,7 +34,10 @@ export async function stackBuild(
   await printAnswer(result, options, () => `${stack}@rev:${revision} ${image} ${status}\n`);
 }
 
-/** The plan, the progress of all builds, and a table of outcomes. Sets the exit status: 0 if every stack is built or unchanged, otherwise 1. */
+/**
+ * Prints the plan, the progress of all builds, and a table of outcomes. Sets the exit status: 0 if every stack is built or unchanged, the
+ * error's own for a single stack, otherwise 1.
+ */
 async function stackBuildAll(
   directories: readonly string[],
   jobs: number | undefined,
@@ -65,7 +68,7 @@ async function stackBuildAll(
   process.exitCode = reportFailedStacks('build', report.builds, options);
 }
 
-/** One line for each stack, in the order of the builds. */
+/** Formats one line for each stack, in the order of the builds. */
 function formatPlan(plan: readonly PlannedBuild[]): string {
   return formatTable(
     ['', 'STACK', 'BUILT ON', 'FOLDER'],

@@ -1,4 +1,4 @@
-/** `stackshim stack diff`: how much differs between two revisions, then settings, packages and files. */
+/** `stackshim stack diff`: shows how much two revisions differ, then how settings, packages and files differ. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { DiffRange } from '../../door/stacks.ts';
 import { invalidInput } from '../../spec/field-errors.ts';
@@ -18,7 +18,7 @@ import { formatBytes } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { printAnswer } from '../print/print.ts';
 
-/** `words`: revisions of the stack, or another stack. */
+/** `words` are revisions of the stack, or another stack. */
 export async function stackDiff(
   stack: string,
   words: readonly string[],
@@ -29,7 +29,7 @@ export async function stackDiff(
   await printAnswer(diff, options, () => formatHead(diff) + formatParts(diff, options, packages));
 }
 
-/** Only digits are a revision: a stack with such a name can be written `3@rev:1`. */
+/** A word of digits is a revision: write `3@rev:1` for a stack with such a name. */
 function toRange(words: readonly string[]): DiffRange {
   const [first, second, ...more] = words;
   if (more.length > 0) {

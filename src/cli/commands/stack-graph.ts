@@ -1,4 +1,4 @@
-/** `stackshim stack graph`: the tree of bases and stacks, as text or as a drawing. */
+/** `stackshim stack graph`: shows the tree of bases and stacks, as text or as a drawing. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import { toDot, toSvg } from '../../store/stacks/stack-graph.ts';
 import { drawGraph } from '../print/draw-graph.ts';

@@ -1,4 +1,4 @@
-/** `stackshim stack release apply`, `rollback` and `ls`: several stacks move in one step. */
+/** `stackshim stack release apply`, `rollback` and `ls`: move several stacks in one step. */
 import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { openDoor } from '../../door/open-stackshim.ts';

@@ -18,7 +18,7 @@ interface UpdateCommandOptions extends JsonOption {
   readonly jobs?: string;
 }
 
-/** Sets the exit status: 0 if all succeeded, the error's own if there was only one stack, otherwise 1. */
+/** Sets the exit status: 0 if all succeeded, the error's own for a single stack, otherwise 1. */
 export async function stackUpdate(
   words: readonly string[],
   options: UpdateCommandOptions,

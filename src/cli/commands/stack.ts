@@ -1,4 +1,4 @@
-/** The short commands of `stackshim stack`; each of the others has a file with its name. */
+/** The short commands of `stackshim stack`; each other command has a file with its name. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ExportedStack } from '../../exchange/export-stack.ts';
 import { isStandardOutput } from '../../exchange/output-file.ts';
@@ -152,7 +152,7 @@ export async function stackRm(names: readonly string[], options: JsonOption): Pr
   await printAnswer(removed, options, () => lines.join(''));
 }
 
-/** An image or a root filesystem becomes the current revision of a stack. */
+/** Makes an image or a root filesystem the current revision of a stack. */
 export async function stackImport(
   name: string,
   reference: string,
@@ -209,7 +209,7 @@ export async function stackPush(
   await printAnswer(result, options, formatCopied);
 }
 
-/** The files of a kept task become the current revision of a stack. */
+/** Makes the files of a kept task the current revision of a stack. */
 export async function stackCommit(
   task: string,
   name: string,

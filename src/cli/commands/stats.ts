@@ -1,4 +1,4 @@
-/** `stackshim stats`: what running tasks use. On a terminal a table that is drawn again each second; otherwise one table, or lines of JSON. */
+/** `stackshim stats`: shows what running tasks use. On a terminal, a table is redrawn each second; elsewhere, one table or lines of JSON. */
 import { setTimeout } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { pause } from '../../core/pause.ts';
@@ -18,10 +18,10 @@ const HEADER = [
   ...['ID', 'STACK', 'CPU %', 'MEM USAGE / LIMIT', 'MEM %', 'PIDS', 'BLOCK I/O', 'DISK'],
   ...['MEM PEAK', 'PIDS PEAK'],
 ];
-/** Stands for what is not known. */
+/** Shown for an unknown value. */
 const UNKNOWN = '--';
 
-/** To the top left corner; then the rest of the line, and what is below, are cleared. */
+/** Move to the top left corner; clear the rest of a line; clear everything below. */
 const HOME = '\u001b[H';
 const CLEAR_LINE = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
@@ -36,7 +36,7 @@ export async function stats(
   const first = await stackshim.stats(ids.length === 0 ? {} : { ids });
   const isStream = options.stream && (isJson || isatty(STDOUT));
   if (isStream) return await stream(stackshim, first, ids, isJson);
-  // Of two looks, the second one knows the use of processors.
+  // Processor use is only known at the second look.
   await pause(EVERY_MS);
   const look = await lookAgain(stackshim, ids);
   await (isJson ? printJsonLine(look) : print(format(look)));
@@ -74,9 +74,9 @@ async function stream(
 const pauseUntil = (at: number, signal: AbortSignal) =>
   setTimeout(Math.max(0, at - performance.now()), undefined, { signal }).catch(() => undefined);
 
-/** Draws over the last table. What does not fit into the terminal is left out: a table that scrolls could not be drawn over. */
+/** Draws over the last table. Leaves out what does not fit into the terminal: a table that scrolls could not be drawn over. */
 function toScreen(look: StatsLook, isFirst: boolean): string {
-  // A serial line, or a terminal made by a program, may report a size of 0 because it does not know it.
+  // A serial line, or a terminal that a program made, may report an unknown size as 0.
   const { columns, rows } = linuxSystem.windowSize(STDOUT);
   const lines = format(look).trimEnd().split('\n');
   const room = Math.max(2, (rows || Number.POSITIVE_INFINITY) - 1);

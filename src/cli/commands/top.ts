@@ -1,4 +1,4 @@
-/** `stackshim top`: the processes of a task. */
+/** `stackshim top`: lists the processes of a task. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { TaskProcess } from '../../task/live/list-processes.ts';
 import { type FormatOption, wantsJson } from '../define/shared-options.ts';
@@ -7,7 +7,7 @@ import { formatTable } from '../print/format-table.ts';
 import { print, printJson, printNote } from '../print/print.ts';
 
 const HEADER = ['PID', 'TASK PID', 'PPID', 'USER', 'STATE', 'TIME', 'COMMAND'];
-/** Stands for what a process did not tell in time. */
+/** Shown for a value that could not be read in time. */
 const UNKNOWN = '?';
 
 export async function top(id: string, options: FormatOption): Promise<void> {
@@ -30,7 +30,7 @@ function toRow({ pid, taskPid, parentPid, user, state, cpuMs, ...process }: Task
   ];
 }
 
-/** A process without arguments is shown by its name, as ps(1) does. */
+/** Shows a process without arguments by its name, as ps(1) does. */
 function toCommand({ command, name }: Pick<TaskProcess, 'command' | 'name'>): string {
   if (command === null) return UNKNOWN;
   return command.length > 0 ? command.join(' ') : `[${name ?? UNKNOWN}]`;

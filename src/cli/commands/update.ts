@@ -6,8 +6,8 @@ import { printJsonLine } from '../print/print.ts';
 import { writeMessage } from '../print/printable.ts';
 
 /**
- * Prints the id of each updated task, and on stderr what a person should know about the effect; with `--json` one line for each task.
- * Resolves to the exit status. Touches no task if a limit is invalid.
+ * Prints the id of each updated task, and notes about the effect on stderr; with `--json`, one line for each task. Resolves to the exit
+ * status. Changes no task if a limit is invalid.
  */
 export async function update(
   ids: readonly string[],

@@ -1,4 +1,4 @@
-/** `stackshim verify`: damage and the affected stacks go to stdout, progress to stderr. */
+/** `stackshim verify`: prints damage and the affected stacks on stdout, progress on stderr. */
 
 import { toPrintable } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
@@ -11,7 +11,7 @@ import { createRateMeter, type RateMeter } from '../progress/progress-bar.ts';
 import { withCountProgress } from '../progress/with-progress.ts';
 import { whileStoppable } from '../run/caller-signals.ts';
 
-/** Resolves to the exit status: 1 if something is damaged. SIGINT and SIGTERM end it. */
+/** Resolves to the exit status: 1 if something is damaged. A stop signal (SIGINT, SIGTERM, …) ends the check. */
 export async function verify(names: readonly string[], options: JsonOption): Promise<number> {
   const meter = createRateMeter();
   const found = await whileStoppable((signal) =>

@@ -6,7 +6,7 @@ import { statusOfExit, statusOfResult } from '../exit-status.ts';
 import { forEachId } from '../for-each-id.ts';
 import { print } from '../print/print.ts';
 
-/** Prints one status for each task, as `run` would have ended. Resolves to the command's own exit status. */
+/** Prints one status for each task, as `run` would have ended. Resolves to the exit status of `wait` itself. */
 export const wait = (ids: readonly string[]): Promise<number> =>
   forEachId(ids, {
     operation: 'wait for task',

@@ -26,7 +26,7 @@ export async function worker(
   } catch (error) {
     const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'worker');
     reportError(known.toJSON());
-    // A store that cannot be used has the status of a failure, whatever is wrong with it: the command line was understood.
+    // An unusable store is a failure, never a usage error: the command line was understood.
     return known.code.startsWith('ERR_STACKSHIM_STORE_') ? FAILED : statusOfError(known);
   }
 }

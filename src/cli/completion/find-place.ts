@@ -1,4 +1,4 @@
-/** Finds which place of a command line a word is typed at. Pure. */
+/** Finds the place of a command line at which a word is typed. Pure. */
 import type { Argument, Command, Option } from 'commander';
 
 export type Place =
@@ -7,7 +7,7 @@ export type Place =
       readonly kind: 'value';
       readonly option: Option;
       readonly typed: string;
-      /** What stands before the value in the same word: `--network=`. */
+      /** The text before the value in the same word: `--network=`. */
       readonly before: string;
       readonly named: readonly Named[];
     }
@@ -20,14 +20,14 @@ export type Place =
       readonly named: readonly Named[];
     };
 
-/** An argument that stands before the word. */
+/** An argument before the typed word. */
 export interface Named {
   readonly argument: string;
   readonly value: string;
 }
 
 const HELP = 'help';
-/** The argument with which the command of a task begins: whatever follows belongs to it. */
+/** The argument with which a task's command begins: all following words belong to it. */
 const COMMAND_ARGUMENT = 'command';
 
 /** @param words All words after the program's name, up to the one that is being typed. */
@@ -75,7 +75,7 @@ export const optionsOf = (command: Command): readonly Option[] =>
 export const commandsOf = (command: Command): readonly Command[] =>
   command.createHelp().visibleCommands(command);
 
-/** Without commander's own `help`. */
+/** The commands without commander's own `help`. */
 export const definedCommandsOf = (command: Command): readonly Command[] =>
   commandsOf(command).filter((one) => one.name() !== HELP);
 

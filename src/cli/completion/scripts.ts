@@ -1,7 +1,7 @@
 /**
- * The scripts that teach a shell to complete command lines. Each asks `stackshim complete`, which answers with a line that says what the
- * shell completes by itself (`none`, `files`, `folders`), then one line for each word: the word, a tab, what it is. No blank follows a word
- * that ends in `=`, `:` or `/`.
+ * The scripts that teach a shell to complete command lines. Each asks `stackshim complete`. The answer's first line says what the shell
+ * completes by itself (`none`, `files`, `folders`). Each further line is a word, a tab and what the word is. No blank follows a word that
+ * ends in `=`, `:` or `/`.
  */
 
 const BASH = `_stackshim() {

@@ -1,11 +1,12 @@
-/** Suggests the next word of a command line, for shell completion. Pure but for the names that it asks for. */
+/** Suggests the next word of a command line, for shell completion. Pure except for the names that it asks for. */
 import type { Command } from 'commander';
 import type { KnownNames } from '../../door/known-names.ts';
 import { commandsOf, findPlace, optionsOf, type Place } from './find-place.ts';
 import { sourceOfArgument, sourceOfOption, toWords, type Values } from './value-words.ts';
 
 /**
- * Possible completions of the word, in the order of the help. Every command, option and value comes from `program` and the table of a task's options.
+ * Returns possible completions of the word, in the order of the help. Every command, option and value comes from `program` and the table of
+ * a task's options.
  *
  * @param words All words after the program's name, up to the one that is being typed, which may be empty.
  */

@@ -1,4 +1,4 @@
-/** The words that a value may be, by the name that the help gives it: `<stack>`, `<file>`. */
+/** The possible words of a value, by the value's name in the help: `<stack>`, `<file>`. */
 import { constants } from 'node:os';
 import type { KnownName, KnownNames, TaskPath } from '../../door/known-names.ts';
 import { templateNames } from '../../oci/load-template.ts';
@@ -12,11 +12,11 @@ export type Paths = 'none' | 'files' | 'folders';
 export interface Values {
   readonly words: readonly KnownName[];
   readonly paths: Paths;
-  /** The word is a path in this task: its files are possible words, too. */
+  /** The word is a path in this task: the task's files are possible words, too. */
   readonly inTask?: TaskPath;
 }
 
-/** Words for a value of which `typed` is typed, after the arguments in `named`. */
+/** Returns words for a value that begins with `typed`, after the arguments in `named`. */
 type ValueSource = (context: {
   readonly names: KnownNames;
   readonly typed: string;
@@ -32,7 +32,7 @@ const files: ValueSource = () => toWords([], 'files');
 const folders: ValueSource = () => toWords([], 'folders');
 const tasks: ValueSource = ({ names }) => toWords(names.tasks());
 const reportedTasks: ValueSource = ({ names }) => toWords([...names.tasks(), ...names.ended()]);
-/** After a stack, also one of its revisions. */
+/** After a stack, also its revisions. */
 const stackNames: ValueSource = ({ names, named }) => {
   const stack = named.find(({ argument }) => argument === 'stack');
   return toWords([...(stack === undefined ? [] : names.revisions(stack.value)), ...names.stacks()]);
@@ -58,7 +58,7 @@ const revisions: ValueSource = ({ names, named }) => {
   return toWords(stack === undefined ? [] : names.revisions(stack.value));
 };
 
-/** A path of the host, or one in a task: `ID:PATH`. */
+/** A path of the host, or a path in a task: `ID:PATH`. */
 const pathsOfBoth: ValueSource = ({ names, typed }) => {
   if (/^[./]/.test(typed)) return toWords([], 'files');
   const [task = '', path] = typed.split(/:(.*)/s);
@@ -75,7 +75,7 @@ const references: ValueSource = () =>
 
 const STACK_ARGUMENTS = ['stack', 'name'];
 
-/** A name that is missing here is the user's own: nothing is offered. */
+/** Users invent all other names themselves: nothing is offered for them. */
 const OF_ARGUMENTS: Readonly<Record<string, ValueSource>> = {
   stack: stacks,
   name: stackNames,
@@ -89,7 +89,7 @@ const OF_ARGUMENTS: Readonly<Record<string, ValueSource>> = {
   path: files,
   src: pathsOfBoth,
   dst: pathsOfBoth,
-  // The files of the host are often those of the task, too.
+  // The files of the host are often also the task's.
   command: files,
   dir: folders,
   reference: references,
@@ -119,15 +119,16 @@ const NOTHING: ValueSource = () => toWords([]);
 const ownOr = (sources: Readonly<Record<string, ValueSource>>, name: string): ValueSource =>
   (Object.hasOwn(sources, name) ? sources[name] : undefined) ?? NOTHING;
 
-/** These take ids of ended tasks, too. */
+/** Commands that also take ids of ended tasks. */
 const OF_REPORTS = ['logs', 'wait', 'inspect', 'rm'];
 
 export const sourceOfArgument = (name: string, command: string): ValueSource =>
   name === 'id' && OF_REPORTS.includes(command) ? reportedTasks : ownOr(OF_ARGUMENTS, name);
 
 /**
- * @param flags As in the help: `--network <name>`. An option of a task has the words of its row in the table of options, whichever command
- * has it.
+ * Returns the words of an option's value. A task's option has the words of its row in the table of options, in every command.
+ *
+ * @param flags As in the help: `--network <name>`.
  */
 export function sourceOfOption(flags: string): ValueSource {
   const name = /[<[](.+)[>\]]$/.exec(flags)?.[1] ?? '';

@@ -1,4 +1,4 @@
-/** Defines `completion`, for users, `complete`, which its scripts call at each completion, and `man`: all made of the program's definition. */
+/** Defines `completion` for users, `complete`, which its scripts call at each completion, and `man`; all read the program's definition. */
 import { Argument, type Command } from 'commander';
 import { defineCommand } from './shared-options.ts';
 

@@ -1,4 +1,4 @@
-/** Defines the commands about tasks that exist, or have ended, and the hidden commands that the executable runs as helpers of these. */
+/** Defines the commands for existing and ended tasks, and the hidden commands that the executable runs as their helpers. */
 import { type Command, Option } from 'commander';
 import { LIMIT_OPTIONS } from '../../spec/options/limit-options.ts';
 import { STORE_OPTIONS } from '../queues/store-address.ts';
@@ -9,7 +9,7 @@ const ID = ['<id>', 'id of a task'] as const;
 const IDS = ['<id...>', 'ids of tasks'] as const;
 const ALL_IDS = ['<id...>', 'ids of tasks, also of ended ones'] as const;
 
-/** For commands that docker has, too: `--format json` is the same as `--json`. */
+/** For commands that docker has, too: `--format json` means `--json`. */
 const FORMAT_OPTION = new Option('--format <format>', 'print a table or JSON')
   .choices(['table', 'json'])
   .conflicts('json');

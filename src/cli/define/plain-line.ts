@@ -1,6 +1,6 @@
 /** Reads plain command lines without commander, which takes 2 ms to load and to read a line. */
 
-/** [flags, description] of the options of a command. */
+/** The options of a command: [flags, description]. */
 export type OptionTable = readonly (readonly [flags: string, description: string])[];
 
 type Camel<S> = S extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<Camel<Rest>>}` : S;
@@ -26,8 +26,9 @@ export interface PlainLine {
 }
 
 /**
- * Gives the same result as commander, which uses the same table. Undefined for any unusual line: a call for help, a mistake, a short option
- * joined with its value or with others, `--` before the first word. commander reads those lines, or reports what is wrong.
+ * Gives the same result as commander, which uses the same table. Returns undefined for any unusual line: a call for help, a mistake, a
+ * short option joined with its value or with other options, `--` before the first word. commander reads those lines, or reports the
+ * mistake.
  */
 export function readPlainLine(args: readonly string[], table: OptionTable): PlainLine | undefined {
   const options: Record<string, true | string | string[]> = {};
@@ -56,7 +57,7 @@ export function readPlainLine(args: readonly string[], table: OptionTable): Plai
   return undefined;
 }
 
-/** The name that commander uses: `cpuShares`. */
+/** Returns the name that commander uses: `cpuShares`. */
 export const keyOf = (flags: string): string =>
   (/--([a-z-]+)/.exec(flags)?.[1] ?? '').replace(/-(.)/g, (_, letter: string) =>
     letter.toUpperCase(),

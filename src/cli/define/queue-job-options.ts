@@ -1,11 +1,11 @@
-/** The options that describe a job of a queue: those of a task that jobs may set, and the queue's own. */
+/** The options that describe a job of a queue: a task's options that jobs may set, and the queue's own. */
 import { invalidInput } from '../../spec/field-errors.ts';
 import { OPTION_ROWS, type TaskField } from '../../spec/options/task-options.ts';
 import type { JobRequest } from '../../worker/client/queues.ts';
 import { keyOf, type OptionTable, type OptionValues } from './plain-line.ts';
 import { fieldOf, type RunOptions } from './run-options.ts';
 
-/** Given in another form than to `run`. */
+/** `run` takes these fields in another form. */
 const IN_ANOTHER_FORM: ReadonlySet<TaskField> = new Set(['stack', 'code', 'payload', 'command']);
 
 const TASK_ROWS: OptionTable = OPTION_ROWS.flatMap(([field, { flags, help, jobs }]) =>
@@ -40,7 +40,7 @@ const OF_JOBS = [
 
 export const JOB_OPTIONS: OptionTable = [...INPUTS, ...TASK_ROWS, ...OF_JOBS];
 
-/** The rows of a task are read by {@link toTaskFields}. */
+/** {@link toTaskFields} reads the other rows of a task. */
 export type JobLineOptions = OptionValues<(typeof INPUTS | typeof OF_JOBS)[number][0]> &
   Pick<RunOptions, 'env' | 'label'>;
 
@@ -60,11 +60,11 @@ export async function toJobRequest(
     retries: toNumber('retries', retries),
     ...(await readInputs(options)),
   };
-  // The client refuses a backoff that is neither of the two words.
+  // The client refuses a backoff other than the two words.
   return given as JobRequest;
 }
 
-/** The fields of the task's rows. */
+/** Returns the fields that the rows of a task set. */
 function toTaskFields(options: JobLineOptions): Readonly<Record<string, unknown>> {
   const fields: Record<string, unknown> = {};
   for (const [flags] of TASK_ROWS) {
@@ -92,7 +92,7 @@ async function readInputs(
   };
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for text that is not a whole number; undefined for undefined. */
+/** Returns undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID for text that is not a whole number. */
 export function toNumber(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);

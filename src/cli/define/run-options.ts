@@ -1,4 +1,4 @@
-/** The options of `run`: those in the table of a task's options, and the command line's own; and the task input that they make. */
+/** The options of `run` (the table of a task's options, and the command line's own), and the task input that they make. */
 import { resolve } from 'node:path';
 import type { ErrorJson } from '../../core/errors.ts';
 import {
@@ -19,7 +19,7 @@ import {
 
 type Rows = typeof TASK_OPTIONS;
 
-/** Not part of the task: where its environment comes from, and where its result goes. */
+/** Options that are not part of the task: where its environment comes from, and where its result goes. */
 const OWN = {
   detach: ['-d, --detach', 'print the id, and leave the task to a process of its own'],
   envFile: ['--env-file <file…>', 'read environment variables from a file'],
@@ -35,7 +35,7 @@ type Flags = {
 }[TaskField];
 export type RunOptions = OptionValues<Flags | (typeof OWN)[keyof typeof OWN][0]>;
 
-/** [flags, description]; a value in `<>` whose name ends in `…` may be given more than once. */
+/** [flags, description]. A value in `<>` whose name ends in `…` may be given more than once. */
 export const RUN_OPTIONS: OptionTable = [
   ...OPTION_ROWS.flatMap(([, { flags, help }]) =>
     flags === undefined ? [] : [[flags, help] as const],
@@ -43,7 +43,7 @@ export const RUN_OPTIONS: OptionTable = [
   ...Object.values(OWN),
 ];
 
-/** The field of a task that an option sets; undefined for the command line's own options. */
+/** Returns the field of a task that an option sets; undefined for the command line's own options. */
 export function fieldOf(key: string): TaskField | undefined {
   if (Object.hasOwn(OWN, key)) return undefined;
   const row =
@@ -52,11 +52,11 @@ export function fieldOf(key: string): TaskField | undefined {
   return row?.[0];
 }
 
-/** Reads what follows `run`, if it is a plain line: its first word is the stack. */
+/** Reads the words after `run` if they are a plain line: the first word is the stack. */
 export const readRunLine = (args: readonly string[]): PlainLine | undefined =>
   readPlainLine(args, RUN_OPTIONS);
 
-/** Reads the env files; passes everything else on unchanged, for the one parser to check. */
+/** Reads the env files. Passes everything else on unchanged: one parser checks it. */
 export async function toTaskInput(
   stack: string | undefined,
   command: readonly string[],
@@ -74,13 +74,13 @@ export async function toTaskInput(
   };
 }
 
-/** The values of `--mount` and `--volume`, with relative sources resolved. */
+/** Returns the values of `--mount` and `--volume`, with relative sources resolved. */
 export const toMounts = ({ mount, volume }: RunOptions) => ({
   mounts: mount?.map(fromHere),
   volumes: volume?.map((entry) => resolveHere(entry)),
 });
 
-/** A relative source begins with a dot, as in docker: without the dot it would name a volume. */
+/** As in docker, a relative source begins with a dot: without the dot, it would name a volume. */
 const RELATIVE = /^\.{1,2}(?=[/:]|$)[^:]*/;
 
 const resolveHere = (source: string) =>
@@ -107,10 +107,7 @@ const FIELD_ERROR_CODES = new Set([
   'ERR_STACKSHIM_DISK_FULL',
 ]);
 
-/**
- * Replaces a task's field in an error by the option of the command line: `--volume`, not `volumes[0]`. Returns other errors unchanged:
- * those about no field, or about a field without an option.
- */
+/** Replaces a task's field in an error by its option: `--volume`, not `volumes[0]`. Keeps errors about no field, or one without an option. */
 export function nameOptions(error: ErrorJson): ErrorJson {
   if (!FIELD_ERROR_CODES.has(error.code)) return error;
   const [, field = '', rest = ''] = /^([a-zA-Z]+)(?:\[\d+\])?(.*)$/s.exec(error.message) ?? [];

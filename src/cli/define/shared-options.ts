@@ -5,7 +5,7 @@ import type { RegistryOptions } from '../../exchange/registry/run-skopeo.ts';
 
 export const JSON_FLAG = ['--json', 'print JSON'] as const;
 
-/** For commands whose tables have columns that may be shortened. */
+/** For commands whose tables may have shortened columns. */
 export const NO_TRUNC_FLAG = ['--no-trunc', 'print everything in full'] as const;
 
 export const TLS_FLAG = [
@@ -33,7 +33,7 @@ export interface TruncOption {
   readonly trunc: boolean;
 }
 
-/** For commands that docker has, too: `--format json` is the same as `--json`. */
+/** For commands that docker has, too: `--format json` means `--json`. */
 export interface FormatOption extends JsonOption {
   readonly format?: 'table' | 'json';
 }
@@ -41,7 +41,7 @@ export interface FormatOption extends JsonOption {
 export const wantsJson = ({ json, format }: FormatOption): boolean =>
   json === true || format === 'json';
 
-/** For options that may be repeated: collects the values in the order of the command line. */
+/** Collects the values of a repeated option, in the order of the command line. */
 const collectValues = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
   value,
@@ -56,13 +56,13 @@ function toOption([flags, description, usual]: Exclude<OptionRow, Option>): Opti
 }
 
 interface CommandParts<A extends readonly unknown[]> {
-  /** What it does: a phrase for its help. */
+  /** What the command does: a phrase for its help. */
   readonly about: string;
   readonly args?: readonly (readonly [name: string, description: string])[];
   readonly options?: readonly OptionRow[];
-  /** Loads the command's code, when the command is called. If the function that it resolves to resolves to a number, that is the exit status. */
+  /** Loads the command's code, when the command is called. If the loaded function resolves to a number, that is the exit status. */
   readonly load: () => Promise<(...args: A) => Promise<unknown>>;
-  /** For commands that ask processes of a task: the engine would wait for an answer that may never come. */
+  /** True: end without waiting for open calls. For commands that ask processes of a task, whose answer may never come. */
   readonly endsAtOnce?: boolean;
 }
 
@@ -83,7 +83,7 @@ export function defineCommand<A extends readonly unknown[]>(
   });
 }
 
-/** A whole number from 1; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
+/** Returns a whole number from 1; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
 export function toPositive(field: string, text: string): number;
 
 export function toPositive(field: string, text: string | undefined): number | undefined;
@@ -96,7 +96,7 @@ export function toPositive(field: string, text: string | undefined): number | un
   throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { details: { field } });
 }
 
-/** The error for an option whose value cannot be read. */
+/** Makes the error for an option whose value cannot be read. */
 export function invalidOption(
   flag: `--${string}`,
   value: string,
@@ -108,7 +108,7 @@ export function invalidOption(
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { hint, details: { field } });
 }
 
-/** The number of lines of `--tail`; undefined for `all`. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Returns the number of lines of `--tail`; undefined for `all`. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseTail(text: string): number | undefined {
   if (text === 'all') return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);

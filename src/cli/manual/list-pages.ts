@@ -1,4 +1,4 @@
-/** The manual pages of the program, one for itself, one for each command and group of commands: made from their definition and the table of a task's options. Pure. */
+/** The manual pages of the program and of each command and group, made from the definition and the table of a task's options. Pure. */
 import type { Argument, Command, Option } from 'commander';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import { OPTION_ROWS } from '../../spec/options/task-options.ts';
@@ -12,6 +12,8 @@ export interface ManualPage {
 }
 
 /**
+ * Returns the page of a command and of each command below it.
+ *
  * @param date The date that the pages carry.
  * @param above The words before the command's own name: `['stackshim', 'stack']`.
  */
@@ -48,7 +50,7 @@ function formatPage(command: Command, above: readonly string[], date: Date): str
   ].join('');
 }
 
-/** The text that a command adds to its help. Empty if it adds none. */
+/** Returns the text that a command adds to its help; empty if it adds none. */
 function helpAfter(command: Command): string {
   const written: string[] = [];
   const { writeOut } = command.configureOutput();
@@ -95,7 +97,7 @@ function formatOptions(command: Command, isRun: boolean): string {
   return items.length === 0 ? '' : `.Sh OPTIONS\n${toList(items)}`;
 }
 
-/** `Fl m , Fl -memory Ar size` */
+/** Formats `Fl m , Fl -memory Ar size`. */
 function toFlags({ short, long, flags, variadic }: Option): string {
   const value = /[<[](.+)[>\]]$/.exec(flags)?.[1];
   const names = [short, long].flatMap((flag) => (flag == null ? [] : [`Fl ${flag.slice(1)}`]));
@@ -104,7 +106,7 @@ function toFlags({ short, long, flags, variadic }: Option): string {
   return `${names.join(' , ')} Ar ${toArgument(value.replace(/\.\.\.$/, ''))}${ellipsis}`;
 }
 
-/** A sentence with the choices and the default. */
+/** Returns the description as a sentence, with the choices and the default. */
 function toNotes({ description, argChoices, defaultValue }: Argument | Option): string {
   const notes = [
     toSentence(description),
@@ -114,7 +116,7 @@ function toNotes({ description, argChoices, defaultValue }: Argument | Option): 
   return notes.join(' ');
 }
 
-/** What the table of a task's options says about one in addition to its help. For an option without a value, the help says it. */
+/** Returns what the table of a task's options adds to an option's help. For an option without a value, the help says everything. */
 function describeRow({ long, required }: Option): readonly string[] {
   const row = OPTION_ROWS.find(([, { flags }]) => /--[a-z-]+/.exec(flags ?? '')?.[0] === long);
   if (row === undefined || !required) return [];
@@ -125,7 +127,7 @@ function describeRow({ long, required }: Option): readonly string[] {
   return notes;
 }
 
-/** Markdown as plain text; a reference to another place of the same document is left out. */
+/** Converts Markdown to plain text. Leaves out references to other places of the same document. */
 const toPlain = (markdown: string): string =>
   markdown
     .replaceAll(/ \(see \[[^\]]+\]\(#[^)]+\)\)/g, '')
@@ -134,7 +136,7 @@ const toPlain = (markdown: string): string =>
     .replaceAll('\\|', '|')
     .replaceAll('`', '');
 
-/** The first word may be one that people type: it stays as it is. */
+/** Keeps the first word in lower case: people may type it. */
 const toSentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 function formatCommands(command: Command, name: string): string {
@@ -145,7 +147,7 @@ function formatCommands(command: Command, name: string): string {
   return items.length === 0 ? '' : `.Sh COMMANDS\n${toList(items)}`;
 }
 
-/** Lines with columns or an indentation stay as they are. */
+/** Keeps lines with columns or an indentation as they are. */
 function formatAfter(text: string): string {
   if (text.trim() === '') return '';
   const body = /^ |\S {2,}\S/m.test(text.trim()) ? toLiteral(text.trim()) : toParagraph(text);

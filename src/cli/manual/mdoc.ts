@@ -2,20 +2,20 @@
 
 import { wrapText } from '../print/text-width.ts';
 
-/** mandoc wants lines of at most 80 bytes; escapes make them longer. */
+/** mandoc wants lines of at most 80 bytes; escapes make lines longer. */
 const LINE_CELLS = 72;
 
-/** Text in a line of its own: nothing in it is a request or an escape. */
+/** Formats text for a line of its own: nothing in it is a request or an escape. */
 export const toText = (text: string): string => escapeText(text).replace(/^(?=[.'])/, '\\&');
 
-/** One argument of a macro, whatever it contains. */
+/** Formats one argument of a macro, whatever it contains. */
 export function toArgument(text: string): string {
   const escaped = escapeText(text).replaceAll('"', '\\(dq');
-  // A capitalized word may be the name of a macro, and punctuation has a meaning of its own.
+  // A capitalized word may be the name of a macro, and punctuation has a special meaning.
   return /^(?:[a-z][\w-]*|[A-Z][\w-]{3,})$/.test(escaped) ? escaped : `"\\&${escaped}"`;
 }
 
-/** A paragraph: each sentence begins a line, as mandoc demands. */
+/** Formats a paragraph: each sentence begins a line, as mandoc demands. */
 export const toParagraph = (text: string): string =>
   text
     .trim()
@@ -25,7 +25,7 @@ export const toParagraph = (text: string): string =>
     .map((line) => `${toText(line)}\n`)
     .join('');
 
-/** Lines that are kept as they are. */
+/** Formats lines that stay as they are. */
 export const toLiteral = (text: string): string =>
   `.Bd -literal -offset indent\n${text
     .replace(/^\n+/, '')

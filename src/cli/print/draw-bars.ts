@@ -1,11 +1,11 @@
 /** The characters of drawings in a terminal: bars and trees. Pure. */
 
 export interface Glyphs {
-  /** Cells of a bar: full, of another kind, empty. */
+  /** The cells of a bar: full, of another kind, empty. */
   readonly full: string;
   readonly half: string;
   readonly empty: string;
-  /** What stands before a node of a tree: below an earlier node that has more, below the last one, at a node, at the last one. */
+  /** The text before a node of a tree: below an earlier node that has more, below the last one, at a node, at the last one. */
   readonly through: string;
   readonly blank: string;
   readonly branch: string;
@@ -29,17 +29,17 @@ const ASCII: Glyphs = {
 
 export const glyphsFor = (utf8: boolean): Glyphs => (utf8 ? UTF8 : ASCII);
 
-/** How many of `cells` cells stand for `amount` of `most`; at least one for anything at all. */
+/** Returns how many of `cells` cells stand for `amount` of `most`; at least one unless `amount` is 0. */
 export function cellsFor(amount: number, most: number, cells: number): number {
   if (amount <= 0 || most <= 0) return 0;
   return Math.min(cells, Math.max(1, Math.round((cells * amount) / most)));
 }
 
-/** A bar is not drawn in fewer cells, nor in more. */
+/** The least and the most cells of a bar. */
 const LEAST_BAR = 8;
 const MOST_BAR = 40;
 
-/** The cells of the longest bar that fits beside this many cells of text; 0: none fits, or the width is not known. */
+/** Returns the cells of the longest bar that fits beside `textCells` cells of text; 0 if none fits or the width is unknown. */
 export function roomForBar(width: number | undefined, textCells: number): number {
   const room = width === undefined ? 0 : Math.min(MOST_BAR, width - 1 - textCells);
   return room < LEAST_BAR ? 0 : room;

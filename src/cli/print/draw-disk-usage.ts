@@ -18,7 +18,7 @@ interface Columns {
   readonly rows: readonly { readonly cells: readonly string[]; readonly parts: readonly Part[] }[];
 }
 
-/** Two tables, with bars if the width is known and suffices. */
+/** Draws two tables, with bars if the width is known and suffices. */
 export function drawDiskUsage(usage: DiskUsage, options: DrawOptions): PaintedLine[] {
   return [...drawColumns(toStacks(usage), options), [], ...drawColumns(toTotals(usage), options)];
 }
@@ -55,7 +55,7 @@ function toTotals(usage: DiskUsage): Columns {
     header: ['TOTAL', 'SIZE'],
     rows: totals.map(([name, bytes, style]) => ({
       cells: [name, formatBytes(bytes)],
-      // What is free is so much more that no other bar could be seen beside it.
+      // No bar for the free space: it is so large that no other bar would be visible.
       parts: style === 'green' ? [] : [{ bytes, style }],
     })),
   };

@@ -7,7 +7,7 @@ import { padTo, widthOf } from './text-width.ts';
 
 const GAP = '  ';
 
-/** One line for each stack; a stack that is behind its base is marked. */
+/** Draws one line for each stack. Marks a stack that is behind its base. */
 export function drawGraph(nodes: readonly GraphNode[], options: DrawOptions): PaintedLine[] {
   const { glyphs, width } = options;
   const branches = toBranches(nodes, glyphs).map(({ prefix, node }) => ({
@@ -40,10 +40,10 @@ export function drawGraph(nodes: readonly GraphNode[], options: DrawOptions): Pa
 const toRevision = ({ revision, behind, base }: GraphNode) =>
   `rev ${revision}${behind ? `, behind ${base ?? 'its base'}` : ''}`;
 
-/** Each node with the lines of the tree that lead to it. */
+/** Returns each node with the lines of the tree that lead to it. */
 function toBranches(nodes: readonly GraphNode[], glyphs: Glyphs) {
   const rows = toRows(nodes);
-  /** For each level above the current row: whether more nodes of that level follow below it. */
+  /** For each level above the current row: whether more nodes of that level follow. */
   const goesOn: boolean[] = [];
   return rows.map(({ node, depth }, index) => {
     const later = rows.slice(index + 1);

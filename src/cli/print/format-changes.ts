@@ -1,14 +1,14 @@
-/** Texts of the differences between two revisions, of a stack or of a code package. Pure. */
+/** Formats the differences between two revisions of a stack or of a code package. Pure. */
 import type { FileChange, FileDiff } from '../../store/diff/diff-files.ts';
 import type { SettingChange } from '../../store/diff/diff-settings.ts';
 import { formatBytes, formatCount } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 
 export const MARKS = { added: '+', removed: '-', changed: '~' } as const;
-/** Of the largest differences, without `--files`. */
+/** How many of the largest differences are shown without `--files`. */
 const MOST_FILES = 20;
 
-/** `12 packages updated, 3 added`; undefined if all counts are 0. */
+/** Formats `12 packages updated, 3 added`; undefined if all counts are 0. */
 export function toWords(
   noun: string,
   counts: Readonly<Record<string, number>>,
@@ -20,12 +20,12 @@ export function toWords(
     .join(', ');
 }
 
-/** `2 settings added\n` */
+/** Formats `2 settings added\n`. */
 export function summariseSettings(counts: Readonly<Record<string, number>>): string {
   return `${toWords('setting', counts) ?? 'the same settings'}\n`;
 }
 
-/** `3 files added (+4.0 KiB)\n` */
+/** Formats `3 files added (+4.0 KiB)\n`. */
 export function summariseFiles({ added, removed, changed }: FileDiff['totals']): string {
   const grownBy = added.bytes - removed.bytes + changed.bytes;
   const counts = { added: added.files, removed: removed.files, changed: changed.files };
@@ -33,14 +33,14 @@ export function summariseFiles({ added, removed, changed }: FileDiff['totals']):
   return words === undefined ? 'the same files\n' : `${words} (${toSigned(grownBy)})\n`;
 }
 
-/** Which parts were asked for. */
+/** The parts that the options choose. */
 export interface DiffParts {
   readonly settings?: boolean;
   readonly packages?: boolean;
   readonly files?: boolean;
 }
 
-/** The parts that were asked for; without a choice all parts, but only the largest differences of files. */
+/** Formats the chosen parts; without a choice all parts, but only the largest differences of files. */
 export function formatParts(
   diff: FileDiff & { readonly settings: readonly SettingChange[] },
   { settings, packages, files }: DiffParts,

@@ -1,4 +1,4 @@
-/** Shows jobs, lanes and schedules to people. Pure. */
+/** Formats jobs, lanes and schedules for people. Pure. */
 
 import { showDuration } from '../../spec/quantities.ts';
 import type { LaneSummary, Schedule } from '../../worker/client/queues.ts';
@@ -23,7 +23,7 @@ export function formatJobs(jobs: readonly JobStatus[], now: number, whole: boole
 const attemptOf = ({ result, live, attempts }: JobStatus) =>
   result?.attempt ?? live?.attempt ?? attempts.length;
 
-/** How long the command of the last attempt has run. */
+/** How long the last attempt's command has run. */
 function runTime({ result, live }: JobStatus, now: number): string {
   const from = Date.parse(result?.startedAt ?? live?.startedAt ?? '');
   const to = result === null ? now : Date.parse(result.finishedAt);

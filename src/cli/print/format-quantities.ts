@@ -1,12 +1,12 @@
 /** Formats counts, sizes, times and digests for people. Pure. */
 
-/** `1 layer`, `2 layers`. */
+/** Formats `1 layer`, `2 layers`. */
 export const formatCount = (count: number, noun: string): string =>
   `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
-/** Has at most three digits before the unit: `812 B`, `1.5 KiB`, `63 MiB`. */
+/** Formats with at most three digits before the unit: `812 B`, `1.5 KiB`, `63 MiB`. */
 export function formatBytes(bytes: number): string {
   let unit = 0;
   let amount = bytes;
@@ -19,7 +19,7 @@ export function formatBytes(bytes: number): string {
   return `${amount.toFixed(digits)} ${SIZE_UNITS[unit]}`;
 }
 
-/** Processor time as ps(1) writes it: `00:00:07`. */
+/** Formats processor time as ps(1) does: `00:00:07`. */
 export function formatClock(ms: number): string {
   const seconds = Math.floor(ms / 1_000);
   const parts = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60];
@@ -32,7 +32,7 @@ const AGE_UNITS = [
   ['m', 60_000],
 ] as const;
 
-/** An age in the largest whole unit: `4s`, `12m`, `3h`, `2d`. */
+/** Formats an age in the largest whole unit: `4s`, `12m`, `3h`, `2d`. */
 export function formatAge(ageMs: number): string {
   const [unit, lengthMs] = AGE_UNITS.find(([, length]) => ageMs >= length) ?? ['s', 1000];
   return `${Math.max(0, Math.floor(ageMs / lengthMs))}${unit}`;

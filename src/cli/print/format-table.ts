@@ -4,19 +4,19 @@ import { STDOUT, terminalSize } from './terminal.ts';
 import { padTo, shorten, widthOf, wrapText } from './text-width.ts';
 
 const GAP = 3;
-/** Where the width does not suffice, columns stand closer together. */
+/** The gap between columns if the width does not suffice. */
 const NARROW_GAP = 2;
 /** A column is not shortened to fewer cells. */
 const LEAST_CELLS = 8;
-/** Nor is text wrapped into fewer. */
+/** Text is not wrapped into fewer cells. */
 const LEAST_WRAP_CELLS = 20;
 
 export interface TableOptions {
-  /** The cells that a line may take. Default: the width of the terminal on standard output; unlimited if that is no terminal. */
+  /** The cells of a line. Default: the width of the terminal on standard output; unlimited if that is no terminal. */
   readonly width?: number;
-  /** The columns to shorten first if the table is too wide. Default: none. The others follow, the widest first; the first column is never shortened. */
+  /** Columns to shorten first if the table is too wide. Default: none. Then the widest of the others, never the first column. */
   readonly cut?: readonly string[];
-  /** Wrap the last column instead: nothing is shortened. */
+  /** Wrap the last column, and shorten nothing. */
   readonly wrap?: boolean;
   /** Shorten nothing, as with `--no-trunc`. */
   readonly whole?: boolean;
@@ -24,7 +24,7 @@ export interface TableOptions {
 
 type Line = readonly string[];
 
-/** One line for the header and one for each row; more for a row whose last cell is wrapped. The last column is not padded. */
+/** Formats one line for the header and for each row; more lines for a row whose last cell is wrapped. The last column is not padded. */
 export function formatTable(
   header: Line,
   rows: readonly Line[],
@@ -69,9 +69,9 @@ function layOut(
 }
 
 /**
- * Takes cells from the widest column, again and again, until the table fits or every column is as narrow as it may get.
+ * Takes cells from the widest column, again and again, until the table fits or no column can become narrower.
  *
- * @param turns Columns that may be shortened: those of the first turn as far as possible before those of the next.
+ * @param turns Columns that may be shortened: those of one turn as far as possible before those of the next.
  */
 function shrink(
   natural: readonly number[],
@@ -82,7 +82,7 @@ function shrink(
   const widths = [...natural];
   const widthAt = (column: number) => widths[column] ?? 0;
   for (const columns of turns) {
-    // No cell is longer than the table: what is beyond need not be taken away one by one.
+    // Saves turns of the loop below: no cell is longer than the table.
     for (const column of columns) {
       widths[column] = Math.min(widthAt(column), Math.max(width, LEAST_CELLS));
     }

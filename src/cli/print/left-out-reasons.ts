@@ -1,4 +1,4 @@
-/** Why a file was not taken, in words. */
+/** Why a file was left out, in words. */
 import type { LeftOutReason } from '../../task/outputs/left-out.ts';
 
 export const LEFT_OUT_REASONS: Readonly<Record<LeftOutReason, string>> = {

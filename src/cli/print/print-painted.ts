@@ -1,4 +1,4 @@
-/** Prints drawings on standard output, coloured where it is a terminal. Nothing in their text can control the terminal. */
+/** Prints drawings on standard output, coloured on a terminal. Nothing in their text can control the terminal. */
 import picocolors from 'picocolors';
 import { toPrintable } from '../../core/errors.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
@@ -21,7 +21,7 @@ export async function printPainted(
   await descriptorSink(STDOUT).write(Buffer.from(text));
 }
 
-/** Every line ends in a line break. Blanks at the end of lines are left out. Pure. */
+/** Ends every line with a line break. Leaves out blanks at the end of lines. Pure. */
 export function toPaintedText(lines: readonly PaintedLine[], inColor: boolean): string {
   const colors = picocolors.createColors(inColor);
   const paint = (piece: Piece) => {

@@ -1,12 +1,12 @@
-/** Writes to standard output for commands that answer with text or JSON, and notes to stderr. Nothing printed here can control a terminal. */
+/** Prints text or JSON on standard output, and notes on stderr. Only `draw` of a printer can control the terminal. */
 import type { JsonOption } from '../define/shared-options.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 import { toJsonText, toPrintableLines } from './printable.ts';
 import { openStderr, STDOUT } from './terminal.ts';
 
 /**
- * Resolves when standard output has taken everything. A reader that has gone, as `head` does, is not an error. Output that cannot be written
- * is: ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM.
+ * Resolves when standard output has taken everything. A reader that closes early, as `head` does, is not an error. Rejects with
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM if the output cannot be written.
  */
 export async function print(text: string): Promise<void> {
   await descriptorSink(STDOUT).write(Buffer.from(toPrintableLines(text)));
@@ -27,7 +27,7 @@ export const printJsonLine = (value: unknown): Promise<void> => print(`${toJsonT
 /** For a command that prints until it is stopped. @param onGone Called once, when the reader of the output has gone. */
 export function openPrinter(onGone: () => void) {
   const sink = descriptorSink(STDOUT, onGone);
-  /** Sends the text as it is: it may control the terminal. Whatever comes from others must be printable already. */
+  /** Writes the text unchanged: it may control the terminal. Untrusted parts must be printable already. */
   const draw = async (text: string) => await sink.write(Buffer.from(text));
   return {
     draw,

@@ -8,7 +8,7 @@ const PLAIN = /^[\n\x20-\x7e]*$/;
 export const toPrintableLines = (text: string): string =>
   PLAIN.test(text) ? text : text.replace(/[^\n\t]+/g, (part) => toPrintable(part));
 
-/** JSON that is safe on a terminal: characters that JSON allows are escaped where necessary, which does not change the value. */
+/** Returns JSON that is safe on a terminal. Escapes characters that JSON allows where necessary, which does not change the value. */
 export function toJsonText(value: unknown, indent?: number): string {
   const text = JSON.stringify(value, null, indent);
   if (PLAIN.test(text)) return text;
@@ -24,10 +24,10 @@ const toJsonEscape = (character: string) =>
     (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
   ).join('');
 
-/** The descriptor is written to directly, because loading `process.stderr` takes time. */
+/** Write to the descriptor: loading `process.stderr` takes time. */
 const STDERR = 2;
 
-/** One line with the message and its code, one with the hint. Both may contain untrusted names. */
+/** Prints one line with the message and its code, and one with the hint. Both may contain untrusted names. */
 export function reportError({ message, code, hint }: ErrorJson): void {
   writeMessage(`stackshim: ${toPrintable(message)} [${code}]\n  hint: ${toPrintable(hint)}\n`);
 }
@@ -48,10 +48,10 @@ export function reportLeftovers(task: {
 }
 
 /**
- * Writes a message synchronously; nothing in it can control a terminal. If standard error cannot be written, nobody can be told: the exit
- * status remains.
+ * Writes a message synchronously; nothing in it can control a terminal. If standard error cannot be written, only the exit status reports
+ * the problem.
  *
- * @param end Written after it as it is.
+ * @param end Written unchanged after the text.
  */
 export function writeMessage(text: string, end = ''): void {
   try {

@@ -1,4 +1,4 @@
-/** Reports, on stderr, what went wrong with stacks and code packages. */
+/** Reports failures with stacks and code packages on stderr. */
 import type { ErrorJson, StackshimError } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import type { JsonOption } from '../define/shared-options.ts';
@@ -8,8 +8,8 @@ import { reportError } from './printable.ts';
 import { canRedraw, STDERR } from './terminal.ts';
 
 /**
- * Collects the errors of stacks or code packages that could not be read, to report them after the readable ones. `report` prints each and
- * sets the exit status to that of the first one.
+ * Collects the errors of unreadable stacks or code packages, to report them after the readable ones. `report` prints each error and sets
+ * the exit status to that of the first.
  *
  * @param what `stack` or `code package`.
  */
@@ -28,8 +28,9 @@ export function collectDamage(what: string) {
 }
 
 /**
- * Prints the output of a program that failed in a build or an exchange. The error itself contains only the last line.
- * Its lines are printed unless they were shown and stay: in a log they do, on a terminal they were overwritten, with `--json` they were left out.
+ * Prints the output of a program that failed in a build or an exchange; the error itself has only the last line. Prints nothing that is
+ * still visible: a log shows the lines already, a terminal overwrote them, `--json` left them out. Always prints the output of a failed
+ * smoke command.
  */
 export function reportToolOutput(
   { code, details }: Pick<StackshimError | ErrorJson, 'code' | 'details'>,
@@ -45,7 +46,7 @@ export function reportToolOutput(
   }
 }
 
-/** Reports, after the work on several stacks, each failure with its stack's name. Returns the exit status: 0 without failures, the error's own if there was only one stack, otherwise 1. */
+/** Reports failures by stack, after all work. Returns the exit status: 0 without failures, the error's own for a single stack, otherwise 1. */
 export function reportFailedStacks(
   operation: string,
   outcomes: readonly { readonly stack: StackName; readonly error: ErrorJson | null }[],

@@ -7,10 +7,10 @@ import { linuxSystem } from '../../sys/linux-system.ts';
 export const STDOUT = 1;
 export const STDERR = 2;
 
-/** A serial line, or a terminal made by a program, may report a size of 0 because it does not know it. */
+/** Assumed if a serial line, or a terminal that a program made, reports an unknown size as 0. */
 const UNKNOWN_SIZE = { rows: 24, columns: 80 };
 
-/** Rows and columns of the terminal on that descriptor; undefined if it is no terminal. */
+/** Returns the rows and columns of the terminal on a descriptor; undefined if it is no terminal. */
 export function terminalSize(
   fd: number,
 ): { readonly rows: number; readonly columns: number } | undefined {
@@ -19,20 +19,20 @@ export function terminalSize(
   return { rows: rows || UNKNOWN_SIZE.rows, columns: columns || UNKNOWN_SIZE.columns };
 }
 
-/** Whether text for people may be more than ASCII, as the locale says (locale(7)). */
+/** Whether text for people may be more than ASCII, according to the locale (locale(7)). */
 export function isUtf8(env: NodeJS.ProcessEnv = process.env): boolean {
   const locale = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || 'C';
   return /utf-?8/i.test(locale);
 }
 
-/** Whether output on that descriptor is coloured: only on a terminal that can, unless NO_COLOR is set. */
+/** Whether output on a descriptor is coloured: only on a terminal that can, unless NO_COLOR is set. */
 export const takesColor = (fd: number, env: NodeJS.ProcessEnv = process.env): boolean =>
   isatty(fd) && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
 
-/** Whether lines on that descriptor can be drawn again. */
+/** Whether lines on a descriptor can be drawn again. */
 export const canRedraw = (fd: number): boolean => isatty(fd) && process.env['TERM'] !== 'dumb';
 
-/** A stream on which progress is shown: standard error, or a test's own. */
+/** A stream that shows progress: standard error, or a test's own. */
 export interface ProgressStream {
   /** Whether its lines can be drawn again. */
   readonly isTTY?: boolean;
@@ -41,7 +41,7 @@ export interface ProgressStream {
   write(text: string): unknown;
 }
 
-/** Standard error by its descriptor. What cannot be written is dropped: progress must neither end the work nor wait for a reader that has gone. */
+/** Opens standard error by its descriptor. Drops what cannot be written: progress must neither end the work nor wait for a reader that has gone. */
 export function openStderr(): ProgressStream {
   let isGone = false;
   return {
@@ -74,7 +74,7 @@ function writeAll(fd: number, bytes: Uint8Array): void {
       done += writeSync(fd, bytes, done);
     } catch (error) {
       if (errnoCodeOf(error) !== 'EAGAIN' || Date.now() > giveUpAt) throw error;
-      // Another process has made it non-blocking, and it is full.
+      // The descriptor is full, and another process has made it non-blocking.
       Atomics.wait(nap, 0, 0, NAP_MS);
     }
   }

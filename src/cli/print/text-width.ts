@@ -4,11 +4,11 @@ import stringWidth from 'string-width';
 const ASCII = /^[\x20-\x7e]*$/;
 const ELLIPSIS = '…';
 
-/** Cells that printable text takes. */
+/** Returns the cells that printable text takes. */
 export const widthOf = (text: string): number =>
   ASCII.test(text) ? text.length : stringWidth(text);
 
-/** At most `cells` cells; a longer text is cut and ends in `…`. */
+/** Cuts text to at most `cells` cells; a cut text ends in `…`. */
 export function shorten(text: string, cells: number): string {
   if (widthOf(text) <= cells) return text;
   return cells < 1 ? '' : `${takeCells(text, cells - 1)}${ELLIPSIS}`;
@@ -17,7 +17,7 @@ export function shorten(text: string, cells: number): string {
 export const padTo = (text: string, cells: number): string =>
   text + ' '.repeat(Math.max(0, cells - widthOf(text)));
 
-/** Breaks text between words into lines of at most `cells` cells; a longer word is broken anywhere. */
+/** Breaks text between words into lines of at most `cells` cells. Breaks a longer word anywhere. */
 export function wrapText(text: string, cells: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
@@ -42,7 +42,7 @@ export function wrapText(text: string, cells: number): readonly string[] {
 
 let segmenter: Intl.Segmenter | undefined;
 
-/** What a person takes for one character may consist of several code points. */
+/** Splits text into characters as a person sees them; each may consist of several code points. */
 function toCharacters(text: string): Iterable<{ readonly segment: string }> {
   segmenter ??= new Intl.Segmenter();
   return segmenter.segment(text);

@@ -1,4 +1,4 @@
-/** Shows the progress of builds and exchanges on stderr: lines in a log; bars that are drawn again on a terminal. */
+/** Shows the progress of builds and exchanges on stderr: lines in a log, redrawn bars on a terminal. */
 
 import { toPrintable } from '../../core/errors.ts';
 import type { BuildProgress } from '../../exchange/progress.ts';
@@ -10,9 +10,9 @@ import { createRateMeter, type RateMeter, toBarLine } from './progress-bar.ts';
 import { openProgressLines } from './progress-lines.ts';
 
 export interface BuildProgressView {
-  /** `label` names the build if the view shows several, each of which then has its line. */
+  /** `label` names the build if the view shows several. Each label has its own line. */
   onProgress(progress: BuildProgress, label?: string): void;
-  /** Clears the lines that are drawn again; a second call does nothing. */
+  /** Clears the redrawn lines; a second call does nothing. */
   close(): void;
 }
 

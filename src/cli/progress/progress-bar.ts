@@ -1,11 +1,11 @@
-/** A line with a bar, for work of a known size. Pure but for the clock. */
+/** A line with a bar, for work of a known size. Pure except for the clock. */
 import type { Glyphs } from '../print/draw-bars.ts';
 import { formatBytes } from '../print/format-quantities.ts';
 import { shorten, widthOf } from '../print/text-width.ts';
 
 const MOST_BAR = 30;
 const LEAST_BAR = 8;
-/** Before that, a rate says little. */
+/** An earlier rate says little. */
 const RATE_AFTER_MS = 1000;
 
 export interface Bar {
@@ -17,7 +17,7 @@ export interface Bar {
   readonly amount: string;
 }
 
-/** At most `cells` cells: the bar gives way first, then the end of the label. */
+/** Returns at most `cells` cells. Shortens, then drops the bar; then cuts the end of the line. */
 export function toBarLine(
   { label, done, total, amount }: Bar,
   cells: number,
@@ -32,7 +32,7 @@ export function toBarLine(
   return `${label} ${glyphs.full.repeat(full)}${glyphs.empty.repeat(length - full)} ${tail}`;
 }
 
-/** `3.0 MiB of 12 MiB`, with the rate once it can be told. */
+/** Formats `3.0 MiB of 12 MiB`, with the rate once that is known. */
 export type RateMeter = (doneBytes: number, totalBytes: number) => string;
 
 /** Begins to measure now. */

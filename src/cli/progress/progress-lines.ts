@@ -1,4 +1,4 @@
-/** Lines at the bottom of a terminal that are drawn again and again while work goes on, by log-update. The cursor is hidden meanwhile. */
+/** Lines at the bottom of a terminal that log-update redraws while work goes on. The cursor is hidden meanwhile. */
 import type { createLogUpdate } from 'log-update';
 import type { ProgressStream } from '../print/terminal.ts';
 
@@ -26,7 +26,7 @@ export function openProgressLines(stream: ProgressStream) {
     if (drawing === undefined || lines.size === 0) return;
     drawnAt = Date.now();
     cursor.hide();
-    // Leave one cell free: a line that fills the terminal wraps on some terminals.
+    // Leave one cell free: some terminals wrap a line that fills them.
     const cells = columnsOf(stream) - 1;
     drawing([...lines.values()].map((toLine) => toLine(cells)).join('\n'));
   };
@@ -45,7 +45,7 @@ export function openProgressLines(stream: ProgressStream) {
     draw();
   };
   return {
-    /** Draws the line of `key`, in the place that it already has. */
+    /** Draws the line of `key`, at its existing place if it has one. */
     set(key: string, line: LineMaker) {
       lines.set(key, line);
       drawSoon();
@@ -54,7 +54,7 @@ export function openProgressLines(stream: ProgressStream) {
       if (lines.delete(key) && lines.size === 0) drawing?.clear();
       else drawSoon();
     },
-    /** Prints a line that stays, above the others. */
+    /** Prints a permanent line above the others. */
     keep(text: string) {
       drawing?.clear();
       stream.write(`${text}\n`);
@@ -71,10 +71,10 @@ export function openProgressLines(stream: ProgressStream) {
   };
 }
 
-/** A serial line, or a terminal made by a program, may report a width of 0 because it does not know it. */
+/** A serial line, or a terminal that a program made, may report an unknown width as 0. */
 const columnsOf = (stream: ProgressStream) => stream.columns || DEFAULT_COLUMNS;
 
-/** log-update uses of a stream what {@link ProgressStream} has. */
+/** log-update uses no other members of a stream than {@link ProgressStream} has. */
 const toWritable = (stream: ProgressStream) =>
   ({
     isTTY: true,

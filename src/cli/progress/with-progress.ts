@@ -13,7 +13,7 @@ import { type BuildProgressView, openBuildProgress } from './build-progress-view
 import { type Bar, toBarLine } from './progress-bar.ts';
 import { openProgressLines } from './progress-lines.ts';
 
-/** Does work with a view of its progress on stderr, of which `--json` leaves the warnings. SIGINT and SIGTERM abort the work. */
+/** Runs work with a progress view on stderr; `--json` leaves only warnings. A stop signal (SIGINT, SIGTERM, …) aborts the work. */
 export async function withBuildView<T>(
   { json = false }: JsonOption,
   work: (view: BuildProgressView, signal: AbortSignal) => Promise<T>,
@@ -26,7 +26,7 @@ export async function withBuildView<T>(
   }
 }
 
-/** The same for work on one stack or package: the output of a program that failed is printed, too. */
+/** Like {@link withBuildView}, for work on one stack or package. Also prints the output of a program that failed. */
 export async function withProgress<T>(
   work: (exchange: Omit<ExchangeOptions, 'system'>, stacks: Stacks, code: Code) => Promise<T>,
   options: JsonOption,
@@ -43,8 +43,8 @@ export async function withProgress<T>(
 }
 
 /**
- * Does work with a view of its progress on stderr; with `--json`, without. `show` shows the bar; in a log, the line `finished` if this part of
- * the work is finished.
+ * Runs work with a progress view on stderr, but not with `--json`. `show` draws the bar, or in a log prints `finished` (given when a part
+ * is done).
  */
 export async function withCountProgress<T>(
   { json = false }: JsonOption,

@@ -1,4 +1,4 @@
-/** Writes the output of a job where the task wrote it: standard output and standard error of this process. */
+/** Writes the output of a job to this process's standard output and standard error, as the task did. */
 import type { JobLogPiece } from '../../worker/client/queues.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 
@@ -19,7 +19,7 @@ export async function writeJobLog(
   }
 }
 
-/** The time stands before each line that begins in these bytes. */
+/** Puts the time before each line that begins in these bytes. */
 function withTime(bytes: Uint8Array, time: string, beginsLine: boolean): Uint8Array {
   const parts: Uint8Array[] = beginsLine && bytes.length > 0 ? [Buffer.from(time)] : [];
   let from = 0;

@@ -1,8 +1,8 @@
-/** Errors of `queue` commands and of `worker` in the words of the command line: the option in place of the field. */
+/** Rewrites errors of `queue` commands and of `worker` for the command line: they name the option, not the field. */
 import { errorCodes } from '../../core/error-codes.ts';
 import { StackshimError } from '../../core/errors.ts';
 
-/** Options whose name is not that of the field, and fields that have no option of their own. */
+/** Options whose names differ from the field's, and fields without an option of their own. */
 const NAMES: Readonly<Record<string, string>> = {
   outputs: '--output',
   config: '--config-file',
@@ -16,7 +16,7 @@ const NAMES: Readonly<Record<string, string>> = {
   id: 'SCHEDULE',
 };
 
-/** Throws what `act` throws, with the name of the command's option in place of the field. */
+/** Rethrows errors of `act`, with the name of the command's option in place of the field. */
 export async function namingOptions<T>(command: string, act: () => Promise<T> | T): Promise<T> {
   try {
     return await act();

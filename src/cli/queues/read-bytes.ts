@@ -1,4 +1,4 @@
-/** Reads a file, or standard input, that a person named on the command line: any bytes, up to a bound. */
+/** Reads a file, or standard input, that the command line names: any bytes, up to a bound. */
 import { open } from 'node:fs/promises';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { formatBytes } from '../print/format-quantities.ts';
@@ -6,7 +6,7 @@ import { formatBytes } from '../print/format-quantities.ts';
 const MAX_BYTES = 1_048_576;
 
 /**
- * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID for more bytes.
+ * Reads at most 1 MiB. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID for more bytes.
  *
  * @param path `-`: standard input.
  * @param field For the error's details.
@@ -16,7 +16,7 @@ export async function readBytes(path: string, field: string): Promise<Uint8Array
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    // One byte more than allowed shows that there is more.
+    // `end` is inclusive: the stream returns one byte more than allowed if there is more.
     const stream =
       path === '-' ? process.stdin : (await open(path)).createReadStream({ end: MAX_BYTES });
     for await (const chunk of stream) {

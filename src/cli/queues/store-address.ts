@@ -1,4 +1,4 @@
-/** Where the store of the queues is, as the command line and the environment say: the same for `worker` and `queue`. */
+/** Where the store of the queues is, according to the command line and the environment: the same for `worker` and `queue`. */
 import { isAbsolute } from 'node:path';
 import { unlessMissing } from '../../core/errors.ts';
 import { invalidInput } from '../../spec/field-errors.ts';
@@ -15,13 +15,13 @@ export const STORE_OPTIONS = [
 
 export type StoreOptions = OptionValues<(typeof STORE_OPTIONS)[number][0]>;
 
-/** The name of the password among the credentials of systemd: systemd.exec(5), LoadCredential=. */
+/** The name of the password among systemd's credentials: systemd.exec(5), LoadCredential=. */
 const CREDENTIAL = 'stackshim-store-password';
 const MAX_PASSWORD_BYTES = 4096;
 
 /**
- * The URL of the store, with the password, and what the operator should change. The password comes from the file, else from the credential,
- * else from the URL. Throws ERR_STACKSHIM_SPEC_INVALID, and for the file ERR_STACKSHIM_INPUT_NOT_FOUND.
+ * Returns the URL of the store, with the password, and a warning for the operator. The password comes from the file, else from the
+ * credential, else from the URL. Throws ERR_STACKSHIM_SPEC_INVALID, and for the file ERR_STACKSHIM_INPUT_NOT_FOUND.
  */
 export function readStoreAddress(
   { store, storePasswordFile }: StoreOptions,
@@ -54,7 +54,7 @@ function readCredential(folder: string | undefined): string | undefined {
   );
 }
 
-/** A line break at the end is the editor's, not the password's. */
+/** Reads the password. Drops a line break at the end, which editors add. */
 function readPassword(path: string): string {
   const field = 'storePasswordFile';
   const text = readPrivateFile(path, {
@@ -67,13 +67,13 @@ function readPassword(path: string): string {
   throw invalidInput(field, message);
 }
 
-/** Undefined for text that is no URL: whoever opens the store refuses it, without showing it. */
+/** Returns undefined for text that is not a URL. The code that opens the store refuses such text, without showing it. */
 const parseUrl = (text: string) => (URL.canParse(text) ? new URL(text) : undefined);
 
 function withPassword(text: string, password: string): string {
   const url = parseUrl(text);
   if (url === undefined) return text;
-  // A URL without a host has no place for it; PostgreSQL's may also have parameters.
+  // A URL without a host has no place for a password; a PostgreSQL URL may also have parameters.
   if (url.host === '') url.searchParams.set('password', password);
   else url.password = encodeURIComponent(password);
   return url.href;

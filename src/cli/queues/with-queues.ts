@@ -39,10 +39,7 @@ interface EachJob<T> {
   print(job: string, done: T): Promise<void> | void;
 }
 
-/**
- * Does the same to several jobs, in the given order: a failure is reported, and the other jobs are still acted on. Resolves to the exit
- * status: that of the first job that failed, or 0.
- */
+/** Acts on jobs in the given order. Goes on after a failure, which is reported. Resolves to the exit status: the first failed job's, or 0. */
 export const forEachJob = <T>(
   jobs: readonly string[],
   options: QueueOptions,

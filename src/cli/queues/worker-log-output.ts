@@ -1,4 +1,4 @@
-/** Where the log of `stackshim worker` goes: standard output, as lines of JSON, or of text if a person reads them on a terminal. */
+/** Writes the log of `stackshim worker` to standard output: lines of JSON, or of text on a terminal. */
 import { isatty } from 'node:tty';
 import { toPrintable } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
@@ -26,7 +26,7 @@ export function queueLines(sink: OutputSink, format: (line: string) => string) {
       try {
         await sink.write(Buffer.from(lines.join('')));
       } catch {
-        // Nobody can be told that the log cannot be written; the worker goes on.
+        // Nobody can be told that the log cannot be written. The worker goes on.
       }
     }
     writing = undefined;
@@ -37,7 +37,7 @@ export function queueLines(sink: OutputSink, format: (line: string) => string) {
     writing ??= writeAll();
   };
   return {
-    /** Never waits: a reader that takes nothing does not hold up the worker. */
+    /** Never waits: a slow reader must not hold up the worker. */
     write(line: string) {
       if (waitingChars > MAX_WAITING_CHARS) {
         lost += 1;
@@ -66,7 +66,7 @@ const lostLine = (count: number) =>
 const TIME_OF_DAY = [11, 19] as const;
 const LEVEL_WIDTH = 5;
 
-/** `12:03:04 info  took mail~acme~~k3…`. @param line One that the logger made. */
+/** Formats `12:03:04 info  took mail~acme~~k3…`. @param line A line that the logger made. */
 export function toTextLine(line: string): string {
   const { level, time, msg }: Record<'level' | 'time' | 'msg', string> = JSON.parse(line);
   return `${time.slice(...TIME_OF_DAY)} ${level.padEnd(LEVEL_WIDTH)} ${toPrintable(msg)}\n`;

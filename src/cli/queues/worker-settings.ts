@@ -1,4 +1,4 @@
-/** The command line of `stackshim worker` as values. */
+/** Parses the command line of `stackshim worker`. */
 import { resolve } from 'node:path';
 import { invalidField, invalidInput } from '../../spec/field-errors.ts';
 import { parseCount, parseDuration } from '../../spec/quantities.ts';
@@ -21,8 +21,8 @@ const MAX_QUEUES = 1000;
 const LOCK = { ...BOUNDS.lockMs, min: 5_000 };
 
 /**
- * The store's URL has the password; the warnings say what the operator should change on the command line. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`, and what
- * `readStoreAddress` and `parseHealthAddress` throw.
+ * Parses the settings. `store` has the password; `warnings` say what the operator should change on the command line. Throws
+ * ERR_STACKSHIM_SPEC_INVALID with `details.field`, and the errors of `readStoreAddress` and `parseHealthAddress`.
  */
 export function toWorkerSettings(
   queues: readonly string[],
@@ -93,7 +93,7 @@ function toFolder(path: string, field: string): string {
   return resolve(path);
 }
 
-/** `7d` in hours: other durations have no days. */
+/** Converts `7d` to hours: other durations have no days. */
 function inHours(text: string): string {
   const days = /^(\d{1,5})d$/.exec(text)?.[1];
   return days === undefined ? text : `${Number(days) * DAY_HOURS}h`;

@@ -1,11 +1,11 @@
-/** Handles the signals that this process gets: those that ask it to end, and those that it forwards to the task's program. */
+/** Handles this process's signals: those that ask it to end, and those that it forwards to the task's program. */
 
 import { constants } from 'node:os';
 import { signalDisposition } from '../../sys/ask-process.ts';
 import { signalProcess, unignoredSignals } from '../../sys/processes.ts';
 import type { TaskEvent } from '../../task/events.ts';
 
-/** Signals that would otherwise end this process and leave its work half-done. KILL cannot be caught; a failed write reports SIGPIPE. */
+/** Signals that would otherwise end this process half-way. KILL cannot be caught; a failed write reports SIGPIPE. */
 const STOP_SIGNALS = [
   ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const),
   ...(['SIGALRM', 'SIGVTALRM', 'SIGABRT', 'SIGXCPU', 'SIGIO'] as const),
@@ -19,8 +19,8 @@ interface StopSignalsOptions {
 }
 
 /**
- * A signal that was ignored when this process started, as with nohup(1) and a shell's background jobs, stays ignored. Returns a function that
- * restores the usual meaning of the signals.
+ * Listens for signals. A signal that was ignored when this process started, as with nohup(1) and a shell's background jobs, stays ignored.
+ * Returns a function that restores the default actions of the signals.
  */
 function onSignals<S extends NodeJS.Signals>(
   signals: readonly S[],
@@ -42,7 +42,7 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     first ??= signal;
     if (!isFirst) return kill.abort();
     onStop?.(signal);
-    // TERM is how services are stopped: for the task, that begins with its own stop signal.
+    // TERM stops services: the task then gets its own stop signal.
     stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
   return {
@@ -59,7 +59,7 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
   };
 }
 
-/** Does work that the signals abort; after it, they have their usual meaning again. */
+/** Runs work that the signals abort. Restores their default actions afterwards. */
 export async function whileStoppable<T>(
   work: (signal: AbortSignal, stops: ReturnType<typeof listenForStops>) => Promise<T>,
 ): Promise<T> {
@@ -73,15 +73,12 @@ export async function whileStoppable<T>(
 
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
 
-/**
- * Forwards the signals. A signal without a handler in the task's first process is dropped, as the kernel drops those from inside; so is a
- * signal for a process that does not answer.
- */
+/** Forwards signals. Drops one without a handler in the task's first process, as the kernel does inside, or if the process does not answer. */
 export function forwardSignals() {
   let pid: number | undefined;
   const forward = async (to: number, signal: number) => {
     const seen = await signalDisposition(to, signal);
-    // The task may have ended during this time.
+    // The task may have ended meanwhile.
     if (pid === to && (seen === 'handled' || seen === 'blocked')) signalProcess(to, signal);
   };
   const onSignal = (name: NodeJS.Signals) => {
@@ -101,11 +98,11 @@ export function forwardSignals() {
   };
 }
 
-/** The signals by which a worker is ended. SIGHUP, which a closed terminal sends, means nothing to a service. */
+/** The signals that end a worker. SIGHUP, which a closed terminal sends, means nothing to a service. */
 const DRAINING = ['SIGTERM', 'SIGINT'] as const;
 
 export interface DrainSignals {
-  /** Resolves with the next signal, which may have come already. */
+  /** Resolves with the next signal, which may have arrived already. */
   next(): Promise<void>;
 }
 

@@ -6,12 +6,12 @@ import { makeTerminalRaw } from '../../sys/raw-terminal.ts';
 import type { TaskTerminal } from '../../task/streams/terminal-streams.ts';
 
 const STDIN = 0;
-/** Standard output first: that is where the task's output is displayed. */
+/** Standard output first: it shows the task's output. */
 const STANDARD_FDS = [1, STDIN, 2] as const;
 
 /**
- * `task` is undefined if none of the standard streams is a terminal. `restore` restores the terminal; a second call does nothing. Throws
- * ERR_STACKSHIM_SPEC_INVALID if input is requested and standard input is not a terminal.
+ * Opens the terminal. `task` is undefined if no standard stream is a terminal. `restore` restores the terminal; a second call does nothing.
+ * Throws ERR_STACKSHIM_SPEC_INVALID if input is requested and standard input is not a terminal.
  *
  * @param operation `run task`: the beginning of an error's message.
  */

@@ -1,7 +1,4 @@
-/**
- * Writes this process's own output by descriptor. Setting up `process.stdout` costs the executable 6 to 11 ms, even for a task that prints
- * nothing, and it does not report lost output.
- */
+/** Writes this process's output by descriptor: `process.stdout` costs the executable 6 to 11 ms, even unused, and does not report lost output. */
 import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { writeFully } from '../../sys/pipes.ts';
 import type { OutputSink } from '../../task/streams/output-sink.ts';
@@ -9,8 +6,8 @@ import type { OutputSink } from '../../task/streams/output-sink.ts';
 const NAMES = ['standard input', 'standard output', 'standard error'];
 
 /**
- * A sink that writes on a thread of the pool. If its reader goes, as `head` does, `onGone` is called once and later output is dropped. Any
- * other write error is thrown as one error that names the descriptor.
+ * Makes a sink that writes on a thread of the pool. If the reader closes, as `head` does, calls `onGone` once and drops later output.
+ * Throws any other write error as one error that names the descriptor.
  */
 export function descriptorSink(fd: number, onGone: () => void = () => undefined): OutputSink {
   let gone = false;

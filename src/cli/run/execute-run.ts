@@ -1,4 +1,4 @@
-/** Runs one task with its output on this terminal; its end becomes this process's exit status. */
+/** Runs one task with its output on this terminal, and exits with the task's status. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { TaskResult, Verdict } from '../../task/result.ts';
 import { type RunOptions, toTaskInput } from '../define/run-options.ts';
@@ -14,7 +14,7 @@ export async function executeRun(
   rest: readonly string[],
   options: RunOptions,
 ): Promise<void> {
-  // In `STACK -- COMMAND`, `--` separates the two and is not the command.
+  // In `STACK -- COMMAND`, `--` is a separator, not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const given = await toTaskInput(stack, command, options);
   const isPiped = options.code === '-' || options.payload === '-';
@@ -78,7 +78,7 @@ async function openPhases({ verbose, tty }: RunOptions) {
   return reportPhases((line) => writeMessage(line, end));
 }
 
-/** Whether a task ended by itself and is removed: nothing is said about it. */
+/** Whether a task ended by itself, was removed and lost nothing: then there is nothing to report. */
 function isPlain({ error, removed, verdict, output, outputs = [] }: TaskResult): boolean {
   const isWhole = (output.log?.lostBytes ?? 0) === 0;
   const isTaken = outputs.every(({ state }) => state === 'complete');

@@ -1,4 +1,4 @@
-/** What comes from standard input: archives, and with `--code -` and `--payload -` a task's code or payload. */
+/** Reads standard input: archives, and with `--code -` and `--payload -` a task's code or payload. */
 import { isatty } from 'node:tty';
 import { StackshimError } from '../../core/errors.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
@@ -13,10 +13,7 @@ export function requirePipe(operation: string): void {
   throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { hint });
 }
 
-/**
- * The input without the fields that stand for standard input, and what the task gets from there. Throws ERR_STACKSHIM_SPEC_INVALID if
- * several options want it.
- */
+/** Returns the input without fields of standard input, and the streams for these. Throws ERR_STACKSHIM_SPEC_INVALID if several options want it. */
 export function takePipedInput(given: TaskInput, options: RunOptions) {
   const { code, payload, ...input } = given;
   const wanted = [

@@ -1,4 +1,4 @@
-/** `run --verbose`: tells on stderr which phase a task enters, when, and what is known by then. Loaded only with that option. */
+/** `run --verbose`: reports on stderr when a task enters each phase, and what is known by then. Loaded only with that option. */
 import type { TaskEvent } from '../../task/events.ts';
 import type { Phase } from '../../task/phase-clock.ts';
 
@@ -20,7 +20,7 @@ export function reportPhases(
     tell(`stackshim: ${at}  ${text}`);
   };
   const onPhase = (phase: Phase) => {
-    // Some phases take turns: the last line has their sums.
+    // Some phases alternate: report only the first entry. The last line has the sums.
     if (entered.has(phase)) return;
     entered.add(phase);
     tellAt(phase);

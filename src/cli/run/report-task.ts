@@ -30,28 +30,28 @@ const stopNotes: Readonly<Partial<Record<Verdict, StopNote>>> = {
   disk_full: ({ disk }) => `failed: its disk space was full${toLimit('at', disk)} (--disk)`,
 };
 
-/** A much later end is one with a long grace time, as far as is known here. */
+/** An end up to this long after the typed timeout may be a long grace time, which is not known here. A later end proves a change. */
 const LATE_MS = 3_600_000;
 
-/** Whether a task that timed out cannot have had the time that the user typed. */
+/** Whether a task that timed out cannot have had the timeout that the user typed. */
 function wasChanged(typed: string, wallMs: number | null): boolean {
   const typedMs = parseDuration(typed, 'timeout', { min: 0, max: Number.POSITIVE_INFINITY });
   return wallMs !== null && (wallMs < typedMs - 1 || wallMs > typedMs + LATE_MS);
 }
 
-/** A limit as the user typed it; a limit from the policy is not known here. */
+/** Formats a limit as the user typed it. A limit from the policy is not known here. */
 function toLimit(before: string, typed: string | undefined, unknown = ''): string {
   const limit = typed === undefined ? unknown : `${before} ${typed}`;
   return limit === '' ? '' : ` ${limit.trim()}`;
 }
 
-/** Prints what the task's own output does not tell a person. With `--json`, the object contains it. */
+/** Prints what the task's own output does not tell a person. With `--json`, only lost log bytes and leftovers: the object has the rest. */
 export function reportFailure(
   result: TaskResult,
   command: readonly string[],
   options: RunOptions,
 ): void {
-  // Lost output may mean that nobody reads standard error either: do not block on it.
+  // After lost output, maybe nobody reads standard error either: do not block on it.
   if (result.output.lostBytes > 0 && !takesBytes(2)) return;
   if (options.json !== true) {
     const { error } = result;
@@ -65,7 +65,7 @@ export function reportFailure(
     if (note !== undefined)
       writeMessage(`stackshim: task ${result.id} ${note(options, result.usage)}\n`);
     for (const output of result.outputs ?? []) {
-      // The error names it, or says why there is none.
+      // The error names the output, or says why there are no outputs.
       const isTold = error?.details['source'] === output.source;
       if (!isTold && result.verdict !== 'setup_failed') reportOutput(output);
     }
@@ -80,7 +80,7 @@ export function reportFailure(
   reportLeftovers(result);
 }
 
-/** Says what of an output is missing. An output that failed has its error. */
+/** Reports what is missing of an output. An output that failed has its error. */
 function reportOutput({ source, state, leftOut, leftOutCount }: TakenOutput): void {
   if (state === 'missing') writeMessage(`stackshim: take ${source}: the task has no such file\n`);
   if (state !== 'partial') return;

@@ -1,11 +1,11 @@
-/** Returns to the working directory that the executable's first instructions left because it has no path: the engine does not start in such a directory. */
+/** Returns to a working directory without a path. The engine does not start in one, so the executable's first instructions left it. */
 import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { linuxSystem } from '../../sys/linux-system.ts';
 import { O_PATH } from '../../sys/paths.ts';
 
 const STDERR = 2;
-/** The flags with which scripts/steps/leave-lost-directory.mjs opens it first of all. Descriptors from a caller hardly have these flags. */
+/** The flags with which scripts/steps/leave-lost-directory.mjs opens the directory first of all. A caller's descriptors hardly have these flags. */
 const FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /**
@@ -26,7 +26,7 @@ export function returnToDirectory(): void {
     );
   }
   linuxSystem.changeDirectory(fd);
-  // If it took the number of a closed standard stream, keep it open: a later file would be taken for that stream.
+  // If the descriptor has the number of a closed standard stream, keep it open: a later file would be taken for that stream.
   if (fd > STDERR) linuxSystem.close(fd);
 }
 

@@ -1,4 +1,4 @@
-/** `run -d`: leaves the task to a keeper, and prints its id once its command has begun. */
+/** `run -d`: leaves the task to a keeper, and prints the task's id once the command has begun. */
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { TaskInput } from '../../spec/task-input.ts';
@@ -8,7 +8,7 @@ import { print } from '../print/print.ts';
 import { whileStoppable } from './caller-signals.ts';
 import { reportFailure } from './report-task.ts';
 
-/** Needs somebody who waits for the task's end, or who gives it input. */
+/** Options that need a process that waits for the task's end or gives it input. */
 const ATTACHED_OPTIONS = ['interactive', 'json', 'result', 'events'] as const;
 
 export async function runDetached(input: TaskInput, options: RunOptions): Promise<void> {

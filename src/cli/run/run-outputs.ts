@@ -1,4 +1,4 @@
-/** The files that `--result` and `--events` name: opened before the task starts, and never in a place that the task can write to. */
+/** The files of `--result` and `--events`: opened before the task starts, and never where the task can write. */
 import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { isUsedUp, reasonOf, StackshimError, toStackshimError } from '../../core/errors.ts';
@@ -16,11 +16,11 @@ import { sourceAbove } from '../../sys/output/seen-below.ts';
 import { fdPath } from '../../sys/paths.ts';
 import { type RunOptions, toMounts } from '../define/run-options.ts';
 
-/** Other users may read the file, because root may run tasks for them; the umask may narrow the mode. */
+/** Other users may read the file, because root may run tasks for them. The umask may narrow the mode. */
 const FILE_MODE = 0o644;
 const HINT = 'name a file in an existing folder to which you can write';
 
-/** Returns what writes the result: a regular file is replaced in one step then; a pipe, a device or a descriptor is opened now. */
+/** Returns the function that writes the result. It replaces a regular file in one step; a pipe, a device or a descriptor is opened now. */
 export function openResult(path: string, options: RunOptions): (json: string) => void {
   return writable(path, () => {
     const place = openPlace(path, options);
@@ -33,7 +33,7 @@ export function openResult(path: string, options: RunOptions): (json: string) =>
   });
 }
 
-/** A regular file is replaced by an empty one now. */
+/** Replaces a regular file by an empty one now. */
 export const openEvents = (path: string, options: RunOptions): number =>
   writable(path, () => {
     const place = openPlace(path, options);
@@ -88,7 +88,7 @@ function openStream(place: Exclude<OutputPlace, FilePlace>): number {
   }
 }
 
-/** Closes the place. */
+/** Replaces the file in one step. Closes the place. */
 export function replaceFile(place: FilePlace, text: string): void {
   try {
     const file = createNewFile(place, FILE_MODE);

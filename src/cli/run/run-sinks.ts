@@ -13,7 +13,7 @@ const STDERR = 2;
 
 /** Opens every file before the task starts: a file that cannot be written must not cost a run. */
 export async function openRunSinks(options: RunOptions, onReaderGone: () => void) {
-  /** Whether standard output is for a tar of files of the task. */
+  /** Whether standard output gets a tar of the task's files. */
   const hasTar = options.output?.some((one) => /^[^:]*:-$/.test(one)) ?? false;
   // Load the code for files only if there are any.
   const hasFiles = hasTar || options.events !== undefined || options.result !== undefined;
@@ -24,7 +24,7 @@ export async function openRunSinks(options: RunOptions, onReaderGone: () => void
   const writeResult =
     options.result === undefined ? undefined : files?.openResult(options.result, options);
   let lost: StackshimError | undefined;
-  // A write error must not stop the task; so swallow it here and report it at the end.
+  // A write error must not stop the task: keep it, and report it at the end.
   const watched = (fd: number): OutputSink => {
     const sink = descriptorSink(fd, onReaderGone);
     return {
@@ -54,12 +54,12 @@ export async function openRunSinks(options: RunOptions, onReaderGone: () => void
         lost = toLostOutput(options.events ?? 'events', error);
       }
     },
-    /** The error if output, events or the result could not be written; the task itself does not notice. */
+    /** The error if output, events or the result could not be written. The task itself does not notice. */
     lost: () => lost,
     /** Writes the result where it was requested, and waits until standard output has taken everything. */
     async finish(record: TaskResult) {
       const json = `${toJsonText(record)}\n`;
-      // Written before the result, which may go to the same place.
+      // Write the JSON first: the result may go to the same place.
       if (options.json) await watched(STDOUT).write(Buffer.from(json));
       try {
         writeResult?.(json);
@@ -71,7 +71,7 @@ export async function openRunSinks(options: RunOptions, onReaderGone: () => void
   };
 }
 
-/** Encodes chunks in base64, because they are bytes and not text. */
+/** Encodes chunks in base64: they are bytes, not text. */
 function toEventLine(event: TaskEvent): object {
   const time = new Date().toISOString();
   if (event.type !== 'output') return { time, ...event };

@@ -7,7 +7,7 @@ import { openNullDevice, PLAIN_ENVIRONMENT, pickVariables } from '../../sys/star
 /** The variables that determine the installation. */
 const LAYOUT_VARIABLES = ['STACKSHIM_ROOT', 'STACKSHIM_RUN', 'STACKSHIM_POLICY'] as const;
 
-/** Starts `stackshim reap --wait ID`, which removes the task once this process, its owner, has ended. Returns false if the process could not be started. */
+/** Starts `stackshim reap --wait ID`, which removes the task once this process, its owner, has ended. Returns false if it cannot be started. */
 export async function startReaper(id: TaskId): Promise<boolean> {
   const args = ['reap', '--wait', id];
   const env = { ...PLAIN_ENVIRONMENT, ...pickVariables(LAYOUT_VARIABLES, process.env) };

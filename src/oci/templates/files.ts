@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { SeccompProfile } from '../../spec/seccomp-profile.ts';
 import type { TemplateConfig, TemplateExtension, TemplateFiles } from '../bundle-template.ts';
 
-// Node 20 warns about `import … with { type: 'json' }`; require does not.
+// Node 20 warns about `import … with { type: 'json' }`; `require` does not.
 const require = createRequire(import.meta.url);
 
 export const templateFiles: TemplateFiles = {

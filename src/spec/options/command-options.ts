@@ -36,7 +36,7 @@ const named = { prefixItems: [{ ...word, minLength: 1 }] };
 
 const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,254}$/;
 
-/** A file of the host that becomes the field `spec`. */
+/** An option for a file of the host that becomes the field `spec`. */
 const hostFile = <F extends string, S extends 'payload' | 'config'>(
   flags: F,
   help: string,
@@ -87,7 +87,7 @@ export const COMMAND_OPTIONS = {
       bound: '8,192 arguments, 1 MiB',
     },
   },
-  /** A program, or a list, that replaces the image's entrypoint; the image's command is not used then. Empty: no entrypoint. */
+  /** A program, or a list, that replaces the image's entrypoint; the image's command is then ignored. Empty: no entrypoint. */
   entrypoint: {
     flags: '--entrypoint <program>',
     help: "replace the image's entrypoint and command; '' for none",
@@ -166,8 +166,8 @@ export const COMMAND_OPTIONS = {
     },
   },
   /**
-   * A directory, `.tar.gz` or `.zip` on the host, or a code package of the task's tenant: `NAME`, `NAME@rev:N`, `NAME@sha256:…`. Mounted at
-   * `/task`. Text with a slash is a path, and so are `.`, `..`, and text that ends in `.tar.gz`, `.tgz` or `.zip`.
+   * A directory, `.tar.gz` or `.zip` on the host, or a code package of the task's tenant: `NAME`, `NAME@rev:N`, `NAME@sha256:…`. The task
+   * gets a writable copy at `/task`. These are paths: text with a slash, `.`, `..`, `-`, and text that ends in `.tar.gz`, `.tgz` or `.zip`.
    */
   code: {
     flags: '--code <code>',
@@ -222,7 +222,7 @@ export const COMMAND_OPTIONS = {
       bound: 'two values',
     },
   },
-  /** Text of the payload; excludes `payloadFile`. */
+  /** The payload's text; excludes `payloadFile`. */
   payload: {
     flags: '--payload <text>',
     help: 'text that the task reads from the file PAYLOAD_FILE; - for standard input',
@@ -258,7 +258,7 @@ export const COMMAND_OPTIONS = {
       bound: 'three values',
     },
   },
-  /** Of the schedule that the task belongs to, for `args: 'iron'`. */
+  /** The id of the task's schedule, for `args: 'iron'`. */
   scheduleId: {
     flags: '--schedule-id <id>',
     help: 'id of the schedule, for --args iron',

@@ -1,4 +1,4 @@
-/** Options that identify a task, that bound it without a default in the policy, and that stop and remove it. */
+/** Options that identify a task, that limit it without a default in the policy, and that stop and remove it. */
 import { parseTaskId, parseTenantName } from '../../core/ids.ts';
 import { listOf, objectOf, optional } from '../../core/read-fields.ts';
 import { parseUlimit, type ThrottleField, ULIMIT_FORM, ULIMIT_NAMES } from '../limits.ts';
@@ -18,7 +18,7 @@ import {
   wordOf,
 } from './option-values.ts';
 
-/** A list of `PATH:RATE`. */
+/** An option for a list of `PATH:RATE`. */
 const diskRate = <F extends string>(
   field: ThrottleField,
   flags: F,
@@ -50,7 +50,7 @@ const OUTPUTS: OptionValue<readonly OutputInput[]> = {
 };
 
 export const HANDLING_OPTIONS = {
-  /** When the kernel kills one process for lack of memory, end the whole task. */
+  /** End the whole task when the kernel kills one process for lack of memory. */
   oomGroup: {
     flags: '--oom-group',
     help: 'end the whole task when one process is killed for lack of memory',
@@ -78,7 +78,7 @@ export const HANDLING_OPTIONS = {
       bound: "32 entries; 0 for `rtprio` and `nice`, else the policy's maxima",
     },
   },
-  /** `PATH:RATE`, a whole disk of the host and bytes each second: `/dev/sda:50m`. */
+  /** `PATH:RATE`, a whole disk of the host and bytes per second: `/dev/sda:50m`. */
   deviceReadBps: diskRate(
     'deviceReadBps',
     '--device-read-bps <path:rate…>',
@@ -91,7 +91,7 @@ export const HANDLING_OPTIONS = {
     'limit the bytes written to a disk each second',
     'the same for bytes written each second',
   ),
-  /** `PATH:RATE`, operations each second. */
+  /** `PATH:RATE`, operations per second. */
   deviceReadIops: diskRate(
     'deviceReadIops',
     '--device-read-iops <path:rate…>',
@@ -104,7 +104,7 @@ export const HANDLING_OPTIONS = {
     'limit the writes to a disk each second',
     'the same for writes each second',
   ),
-  /** Bytes of each stream that a capture keeps. */
+  /** How many bytes of each stream a capture keeps. */
   captureBytes: {
     help: 'bytes of each stream that a capture keeps',
     value: bytes({ max: BOUNDS.captureBytesMax }),
@@ -130,7 +130,7 @@ export const HANDLING_OPTIONS = {
       bound: "one of the kernel's signals; `stopTimeout` bounds the delay until KILL",
     },
   },
-  /** The task's name; random when absent. */
+  /** The task's name. Absent: random. */
   id: {
     flags: '--name <id>',
     help: 'id of the task; random by default',
@@ -143,7 +143,7 @@ export const HANDLING_OPTIONS = {
       bound: '64 characters of a fixed set; unique',
     },
   },
-  /** For whom the task runs. The policy's terms for a tenant hold for all its tasks together. */
+  /** The customer that the task runs for. The policy's terms for a tenant hold for all its tasks together. */
   tenant: {
     flags: '--tenant <name>',
     help: 'tenant of the task; the policy limits what a tenant uses',
@@ -176,7 +176,7 @@ export const HANDLING_OPTIONS = {
       bound: '128 labels, 4,096 characters each; escaped when printed',
     },
   },
-  /** `SRC[:DST]`, or objects: what is taken out of the task at its end, and where it goes. */
+  /** `SRC[:DST]`, or objects: what to take out of the task at its end, and where to put it. */
   outputs: {
     flags: '--output <src[:dst]…>',
     help: "take files out of the ended task: 'build/*.log:logs'; DST - writes a tar to standard output",
@@ -190,7 +190,7 @@ export const HANDLING_OPTIONS = {
       bound: '64 entries; `outputMaxSize` and `outputMaxEntries`',
     },
   },
-  /** An output that is missing or incomplete makes an error of the result. */
+  /** Report a missing or incomplete output as an error of the task. */
   outputRequired: {
     flags: '--output-required',
     help: 'fail if an output is missing or incomplete',
@@ -212,7 +212,7 @@ export const HANDLING_OPTIONS = {
       bound: 'the disk limit, until `reap` or `kill`',
     },
   },
-  /** Keep the output and the result of the task beyond its end. */
+  /** Keep the task's output and result beyond its end. */
   log: {
     flags: '--log',
     help: 'keep the output and the result; read them with stackshim logs and wait',

@@ -1,11 +1,11 @@
-/** Options that bound a task. */
+/** Options that limit a task. */
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { LimitRow } from './option-row.ts';
 import { bytes, CPUS, count, duration } from './option-values.ts';
 
 const WALL = { min: 1, max: BOUNDS.timeoutMsMax };
 
-/** Numbers for which the policy has a default and a maximum. Other bounds are in handling-options.ts. */
+/** Numbers for which the policy has a default and a maximum. Other limits are in handling-options.ts. */
 export const LIMIT_OPTIONS = {
   /** Bytes, or text such as `256m`. */
   memory: {
@@ -71,7 +71,7 @@ export const LIMIT_OPTIONS = {
       bound: '1 hour',
     },
   },
-  /** Bytes of both streams together; a task that passes it is killed. */
+  /** Bytes of both streams together. A task that exceeds the limit is killed. */
   outputLimit: {
     flags: '--output-limit <size>',
     help: 'limit the output of both streams; a task that passes it is killed: 64m',
@@ -115,7 +115,7 @@ export const LIMIT_OPTIONS = {
       bound: '10,000,000',
     },
   },
-  /** Processor time of all processes: milliseconds, or text such as `30s`; a task that passes it is killed. */
+  /** Processor time of all processes: milliseconds, or text such as `30s`. A task that exceeds the limit is killed. */
   cpuTime: {
     flags: '--cpu-time <duration>',
     help: 'limit the processor time of all processes together: 30s',

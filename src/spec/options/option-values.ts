@@ -28,14 +28,14 @@ import type { JsonSchema, OptionValue, Quantity } from './option-row.ts';
 
 type Parse<T, V> = (value: T, field: string) => V;
 
-/** Text of options: a quantity, a name, a path. */
+/** Reads an option's text: a quantity, a name, a path. */
 export const readText = textUpTo(BOUNDS.optionChars);
 export const readWords = listOf(text, BOUNDS.commandElements);
-/** A line for a shell, or a program and its arguments. */
+/** Reads a line for a shell, or a program and its arguments. */
 export const readLineOrWords: Reader<string | readonly string[]> = (value, field) =>
   typeof value === 'string' ? value : readWords(value, field);
 
-/** Text, or an object. */
+/** Reads text, or an object. */
 export const textOr =
   <T extends object>(object: Reader<T>): Reader<string | T> =>
   (value, field) => {
@@ -79,7 +79,7 @@ export const wordOf = <const T extends string>(...words: readonly T[]): OptionVa
   schema: { enum: words },
 });
 
-/** A list of texts, each of which `parse` reads. */
+/** A list of texts that `parse` reads one by one. */
 export const listOfTexts = <V>(
   parse: Parse<string, V>,
   most: number,
@@ -124,7 +124,7 @@ const bytesWithin = quantityOf(parseBytes, showBytes, BYTES, 'integer');
 export const bytes = ({ min = 0, max = Number.MAX_SAFE_INTEGER }: Partial<Bounds>): Quantity =>
   bytesWithin({ min, max });
 
-/** Milliseconds. */
+/** A duration in milliseconds. */
 export const duration = quantityOf(parseDuration, showDuration, DURATION, 'number');
 
 export const count = quantityOf(parseCount, String, DECIMAL, 'integer');

@@ -1,4 +1,4 @@
-/** Every option of a task, defined once: its reader, the command line, the policy, the JSON schema and docs/task-spec.md are generated from this table. */
+/** Every option of a task, defined once. Generated from this table: reader, command line, policy, JSON schema, docs/task-spec.md. */
 import { COMMAND_OPTIONS } from './command-options.ts';
 import { CONTAINER_OPTIONS } from './container-options.ts';
 import { HANDLING_OPTIONS } from './handling-options.ts';
@@ -44,17 +44,17 @@ type AlwaysSet = {
 type Made<F extends TaskField> =
   TaskOptions[F]['value'] extends OptionValue<unknown, infer V> ? V : never;
 
-/** The types of those fields in the pipeline. */
+/** The types of these fields in the pipeline. */
 export type OwnFields = { readonly [F in AlwaysSet as SpecField<F>]: Made<F> } & {
   readonly [F in Exclude<OwnField, AlwaysSet> as SpecField<F>]?: Made<F>;
 };
 
-/** For loops over the table. */
+/** The rows, for loops over the table. */
 export const OPTION_ROWS = Object.entries(TASK_OPTIONS) as readonly (readonly [
   TaskField,
   OptionRow,
 ])[];
 
-/** The row of a field; undefined for an unknown field. */
+/** Returns the row of a field; undefined for an unknown field. */
 export const optionOf = (field: string): OptionRow | undefined =>
   Object.hasOwn(TASK_OPTIONS, field) ? TASK_OPTIONS[field as TaskField] : undefined;
