@@ -10,8 +10,7 @@ import { linuxSystem } from '../sys/linux-system.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { Budget } from './intake/budget/budget.ts';
 import { NO_NEEDS } from './intake/budget/needs.ts';
-import type { Intake } from './intake/intake-options.ts';
-import { startIntake } from './intake/start-intake.ts';
+import { type Intake, startIntake } from './intake/start-intake.ts';
 import { laneName } from './job/lane.ts';
 import { describeLoss } from './queue-store/check-store.ts';
 import { openStore } from './queue-store/open-store.ts';
@@ -260,7 +259,7 @@ class RunningWorker implements QueueWorker {
         sweepKept({ store, folders, keepResultsMs, signal }),
       );
     }
-    const publish = namePublisher({ door: this.#door, catalogue });
+    const publish = namePublisher(this.#door, catalogue);
     repeatWork('publish names of stacks and code', PUBLISH_MS, how, publish);
     if (registry === undefined) return;
     const done = new Set<string>();

@@ -87,7 +87,7 @@ describe('the programs add a job that workers are told of and accept', () => {
     ["BullMQ's package for Node", [process.execPath, 'add-job.mjs']],
   ])('%s', async (_, command) => {
     const rung: unknown[] = [];
-    const subscription = await store.listen(['mail'], {
+    const unlisten = await store.listen(['mail'], {
       onBell: (lane) => rung.push(lane),
       onCancel: () => undefined,
       onGap: () => undefined,
@@ -101,7 +101,7 @@ describe('the programs add a job that workers are told of and accept', () => {
     expect(await store.listLanes('mail')).toEqual([laneOf(job)]);
     await waitUntil(() => rung.length > 0);
     expect(rung[0]).toEqual(laneOf(job));
-    await subscription.close();
+    unlisten();
     const one = await taken(job);
     expect(one.job.name).toBe('v1');
     parseJobData(one.job.data);

@@ -1,7 +1,7 @@
 /** Which jobs the intake takes, and when, on real stores. The handlers of the tests wait for conditions, never for a time. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { monotonicMs } from '../../src/sys/clocks.ts';
-import type { Intake } from '../../src/worker/intake/intake-options.ts';
+import type { Intake } from '../../src/worker/intake/start-intake.ts';
 import type { TakenJob } from '../../src/worker/taken-job.ts';
 import { useIntakeBed } from '../support/queues/intake-bed.ts';
 import { addJobs, laneOf, manyJobs, queueOf } from '../support/queues/lanes.ts';

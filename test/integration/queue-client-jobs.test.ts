@@ -61,7 +61,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       const waiting = await bed.queues.enqueue('cancel', stacked);
       const delayed = await bed.queues.enqueue('cancel', stacked, { delay: '1h' });
       const seen: string[] = [];
-      const subscription = await bed.store.listen(['cancel'], {
+      const unlisten = await bed.store.listen(['cancel'], {
         onBell: () => undefined,
         onGap: () => undefined,
         onCancel: (_, id) => seen.push(id),
@@ -94,7 +94,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
         code: 'ERR_STACKSHIM_JOB_CONFLICT',
       });
       expect(seen.length).toBeGreaterThanOrEqual(2);
-      await subscription.close();
+      unlisten();
     });
 
     it('is queued again after its end, without the mark of a cancel', async () => {

@@ -30,12 +30,12 @@ it('Redis: the certificate is verified, against an authority of the URL or of th
     code: 'ERR_STACKSHIM_STORE_UNREACHABLE',
   });
   const store = await openStore(url, OPTIONS);
-  const subscription = await store.listen(['q'], {
+  const unlisten = await store.listen(['q'], {
     onBell: () => undefined,
     onCancel: () => undefined,
     onGap: () => undefined,
   });
-  await subscription.close();
+  unlisten();
   await store.close();
   await server.remove();
 });

@@ -48,7 +48,7 @@ describe.each(kinds)('on %s', (kind, start) => {
   it('announces a lane, then the job, then rings the bell', async () => {
     const lane = laneOf('announce');
     const seen: unknown[] = [];
-    const subscription = await other.listen(['announce'], {
+    const unlisten = await other.listen(['announce'], {
       onBell: (rung) => seen.push(rung),
       onCancel: () => undefined,
       onGap: () => undefined,
@@ -58,7 +58,7 @@ describe.each(kinds)('on %s', (kind, start) => {
     expect(seen).toEqual(seen.map(() => lane));
     const [job] = await take(other, lane);
     expect(job?.id).toBe('one');
-    await subscription.close();
+    unlisten();
   });
 
   it('delivers messages about cancelled jobs of the queues asked for, and none after the end', async () => {
@@ -66,11 +66,11 @@ describe.each(kinds)('on %s', (kind, start) => {
     const seen: unknown[] = [];
     const all: unknown[] = [];
     const listeners = { onBell: () => undefined, onGap: () => undefined };
-    const one = await other.listen(['cancel-a'], {
+    const unlistenOne = await other.listen(['cancel-a'], {
       ...listeners,
       onCancel: (lane, id) => seen.push([lane, id]),
     });
-    const both = await other.listen(['cancel-a', 'cancel-b'], {
+    const unlistenBoth = await other.listen(['cancel-a', 'cancel-b'], {
       ...listeners,
       onCancel: (lane, id) => all.push([lane, id]),
     });
@@ -78,11 +78,11 @@ describe.each(kinds)('on %s', (kind, start) => {
     await store.sendCancel(first, 'repeat:nightly:1700000000000');
     await waitUntil(() => all.length === 2);
     expect(seen).toEqual([[first, 'repeat:nightly:1700000000000']]);
-    await one.close();
+    unlistenOne();
     await store.sendCancel(first, 'z');
     await waitUntil(() => all.length === 3);
     expect(seen).toHaveLength(1);
-    await both.close();
+    unlistenBoth();
   });
 
   it('lists the lanes of one queue, all or those of late', async () => {
@@ -236,7 +236,7 @@ describe.each(kinds)('on %s', (kind, start) => {
 
   it('tells listeners once when the clocks come to differ', async () => {
     const seen: number[] = [];
-    const subscription = await other.listen(['none'], {
+    const unlisten = await other.listen(['none'], {
       onBell: () => undefined,
       onCancel: () => undefined,
       onGap: () => undefined,
@@ -246,7 +246,7 @@ describe.each(kinds)('on %s', (kind, start) => {
     const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 45_000);
     await waitUntil(() => seen.length > 0);
     clock.mockRestore();
-    await subscription.close();
+    unlisten();
     expect(seen).toHaveLength(1);
     expect(seen[0]).toBeLessThan(-40_000);
     expect(seen[0]).toBeGreaterThan(-50_000);

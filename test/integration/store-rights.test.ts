@@ -79,7 +79,7 @@ it('a worker takes, renews, reports and finishes them, and looks after the lanes
 
 /** Does everything that a worker does with a job. */
 async function workOn(worker: QueueStore, lane: Lane): Promise<void> {
-  const subscription = await worker.listen(['mail'], {
+  const unlisten = await worker.listen(['mail'], {
     onBell: () => undefined,
     onCancel: () => undefined,
     onGap: () => undefined,
@@ -100,7 +100,7 @@ async function workOn(worker: QueueStore, lane: Lane): Promise<void> {
   await worker.pruneLanes([lane]);
   await worker.catalogue.put(new Map());
   await worker.serverTimeMs();
-  await subscription.close();
+  unlisten();
 }
 
 it('a producer reaches no lane of another tenant, and no list of lanes', async () => {

@@ -1,9 +1,8 @@
 /** Reads the output of a job: rows of its log, in the store or in a folder → pieces. Anyone may have written the rows. */
 import { open } from 'node:fs/promises';
 import { tolerate } from '../../core/errors.ts';
-import { isObject, parseJson } from '../../core/read-fields.ts';
 import { type JobPlace, jobName } from '../job/lane.ts';
-import { toIsoTime } from '../job/stored-values.ts';
+import { readFields, toIsoTime } from '../job/stored-values.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import type { JobLogOptions, JobLogPiece } from './queues.ts';
 import { openPace, watchEnd } from './wait-for-job.ts';
@@ -56,9 +55,7 @@ async function readPart(path: string, at: number): Promise<Buffer> {
 
 /** Parses one row. Undefined for a row that no worker of stackshim wrote. */
 export function readRow(row: string): JobLogPiece | undefined {
-  const value = parseJson(row);
-  if (!isObject(value)) return undefined;
-  const { a, t, s, d, b }: Record<string, unknown> = { ...value };
+  const { a, t, s, d, b } = readFields(row);
   const at = toIsoTime(t);
   if (!Number.isSafeInteger(a) || at === undefined || (s !== 'out' && s !== 'err'))
     return undefined;

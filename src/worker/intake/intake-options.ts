@@ -69,14 +69,3 @@ export const USUAL_PACE = {
 };
 
 export type IntakePace = Readonly<typeof USUAL_PACE>;
-
-export interface Intake {
-  /** Takes no further job: `handle` is not called after this resolves. Later replies are handed back. A second call does the same. */
-  stopTaking(): Promise<void>;
-  /** Resolves once all taken jobs have ended and none is being taken. Call `stopTaking` first. */
-  idle(): Promise<void>;
-  /** The number of lanes that may have jobs. */
-  lanes(): number;
-  /** Ends everything except the jobs in `handle`. Never rejects. */
-  close(): Promise<void>;
-}

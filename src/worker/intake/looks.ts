@@ -4,14 +4,11 @@
  */
 import { atMost } from '../../core/pause.ts';
 import type { Lane } from '../job/lane.ts';
-import type { QueueStore } from '../queue-store/queue-store.ts';
-import type { IntakeClock } from './intake-options.ts';
+import type { IntakeOptions } from './intake-options.ts';
 import { heldBy, type LaneState } from './lanes/lane-state.ts';
 
-export interface LookOptions {
-  readonly store: QueueStore;
+export interface LookOptions extends Pick<IntakeOptions, 'store' | 'clock'> {
   readonly queues: readonly string[];
-  readonly clock: IntakeClock;
   /** The worker's state of a lane. Its parked lanes here wait for a time or for the end of a job. */
   readonly stateOf: (lane: Lane) => LaneState | undefined;
   /** Called for a lane with a job to take: now (0), or after `afterMs` if it has only delayed jobs. */

@@ -2,8 +2,7 @@
 import { hasCode } from '../../core/errors.ts';
 import { startTimer } from '../../core/pause.ts';
 import type { Lane } from '../job/lane.ts';
-import type { Subscription } from '../queue-store/queue-store.ts';
-import { type Intake, type IntakeOptions, USUAL_PACE } from './intake-options.ts';
+import { type IntakeOptions, USUAL_PACE } from './intake-options.ts';
 import { LaneBook } from './lanes/lane-book.ts';
 import { laneCaps } from './lanes/lane-caps.ts';
 import { Looks } from './looks.ts';
@@ -14,8 +13,10 @@ import { TakeLoop } from './take-loop.ts';
 /** A lane with jobs of this worker must stay among the active lanes; a note lasts a minute. */
 const NOTE_MS = 10_000;
 
+export type Intake = Awaited<ReturnType<typeof startIntake>>;
+
 /** Resolves once bells are heard; the first jobs may have been taken by then. Rejects like `QueueStore.listen`. */
-export async function startIntake(given: IntakeOptions): Promise<Intake> {
+export async function startIntake(given: IntakeOptions) {
   let isClosed = false;
   const onError = (error: unknown, lane?: Lane): void => {
     // A look may outlive the intake, and then the store.
@@ -25,7 +26,7 @@ export async function startIntake(given: IntakeOptions): Promise<Intake> {
   const options = { ...given, onError };
   const parts = joinParts(options);
   const { book, loop, rooms, trust } = parts;
-  const subscription = await listen(options, parts);
+  const unlisten = await listen(options, parts);
   const unwatch = options.budget.watch(() => loop.look());
   const stopLooking = startLooks(options, parts);
   const noting = repeat(NOTE_MS, () => noteActive(options, book));
@@ -37,19 +38,19 @@ export async function startIntake(given: IntakeOptions): Promise<Intake> {
     trust.close();
   };
   return {
+    /** Takes no further job: `handle` is not called after this resolves. Later replies are handed back. A second call does the same. */
     stopTaking,
+    /** Resolves once all taken jobs have ended and none is being taken. Call `stopTaking` first. */
     idle: () => loop.idle(),
+    /** The number of lanes that may have jobs. */
     lanes: () => book.size,
+    /** Ends everything except the jobs in `handle`. Never rejects. */
     async close() {
       isClosed = true;
       await stopTaking();
       clearInterval(noting);
       book.close();
-      try {
-        await subscription.close();
-      } catch (error) {
-        onError(error);
-      }
+      unlisten();
     },
   };
 }
@@ -91,7 +92,7 @@ function joinParts(options: IntakeOptions) {
 async function listen(
   options: IntakeOptions,
   { book, looks, loop, trust }: Parts,
-): Promise<Subscription> {
+): Promise<() => void> {
   const queues = options.queues.map(({ name }) => name);
   return await options.store.listen(queues, {
     onBell: (lane) => book.wake(lane),

@@ -4,6 +4,7 @@ import { StackshimError } from '../../core/errors.ts';
 import { isObject } from '../../core/read-fields.ts';
 import {
   type Artefact,
+  type FinalState,
   isFinalState,
   type JobResult,
   type JobState,
@@ -11,7 +12,7 @@ import {
   type LiveState,
 } from './job-result.ts';
 import { type JobPlace, jobName } from './lane.ts';
-import { parseStored, textOrNull, toCount, toIsoTime } from './stored-values.ts';
+import { parseStored, readFields, textOrNull, toCount, toIsoTime } from './stored-values.ts';
 import { readWaitNote } from './wait-note.ts';
 
 /** A job's record in the store, and the list that contains the job: `waiting`, `active`, `completed`, … */
@@ -62,19 +63,8 @@ function unknownResult(json: JobJson): JobResult {
     'ERR_STACKSHIM_JOB_RESULT_UNKNOWN',
     `read result of job: ${reason === '' ? 'the store has none' : reason}`,
   );
-  return {
-    state: 'error',
-    attempt: toCount(json.attemptsMade),
-    error: error.toJSON(),
-    retryable: false,
-    startedAt: null,
-    finishedAt: toDate(json.finishedOn),
-    worker: '',
-    code: null,
-    progress: null,
-    artefacts: [],
-    task: null,
-  };
+  const { attemptsMade: attempt, finishedOn } = json;
+  return toResult('error', { attempt, error: error.toJSON(), finishedAt: toDate(finishedOn) });
 }
 
 /** Reads the results of the failed attempts. Skips entries that no worker of stackshim wrote. */
@@ -87,8 +77,11 @@ function readAttempts(stacktrace: unknown): readonly JobResult[] {
 /** Undefined for a value that is not the result of a job. */
 function readResult(value: unknown): JobResult | undefined {
   const read = readFields(value);
-  const { state, error, task, artefacts } = read;
-  if (!isFinalState(state)) return undefined;
+  return isFinalState(read['state']) ? toResult(read['state'], read) : undefined;
+}
+
+function toResult(state: FinalState, read: Readonly<Record<string, unknown>>): JobResult {
+  const { error, task, artefacts } = read;
   return {
     state,
     attempt: toCount(read['attempt']),
@@ -135,12 +128,6 @@ function readLive(progress: unknown): LiveState | null {
 function readRunAt(json: JobJson, attempts: readonly JobResult[]): string {
   const from = Date.parse(attempts.at(-1)?.finishedAt ?? '') || json.timestamp;
   return toDate(from + toCount(json.delay));
-}
-
-/** Reads the fields of an object or of its JSON text; empty for anything else. */
-export function readFields(value: unknown): Readonly<Record<string, unknown>> {
-  const parsed = parseStored(value);
-  return isObject(parsed) ? (parsed as Readonly<Record<string, unknown>>) : {};
 }
 
 function readLabels(value: unknown): Readonly<Record<string, string>> {

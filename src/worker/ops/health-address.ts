@@ -1,5 +1,6 @@
 /** Parses the address of the health endpoint. Pure. */
 import { StackshimError } from '../../core/errors.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 
 export type HealthAddress =
   | { readonly kind: 'unix'; readonly path: string }
@@ -36,8 +37,7 @@ export function parseHealthAddress(
 }
 
 const invalid = (text: string) =>
-  new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
+  invalidInput(
+    'health',
     `health endpoint ${JSON.stringify(text.slice(0, 200))}: neither the absolute path of a socket nor HOST:PORT`,
-    { details: { field: 'health' } },
   );

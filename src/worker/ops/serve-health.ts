@@ -10,12 +10,6 @@ import { requireTrustedPath } from '../../sys/trusted-path.ts';
 import type { WorkerStatus } from '../worker-events.ts';
 import type { HealthAddress } from './health-address.ts';
 
-export interface HealthServer {
-  /** The address in the form that {@link parseHealthAddress} reads, with the actual port for port 0. */
-  readonly shown: string;
-  close(): Promise<void>;
-}
-
 const MAX_CONNECTIONS = 32;
 const MAX_HEADER_BYTES = 4096;
 const REQUEST_MS = 5_000;
@@ -26,10 +20,7 @@ const REQUEST_MS = 5_000;
  *
  * @param status Undefined while the worker starts.
  */
-export async function serveHealth(
-  address: HealthAddress,
-  status: () => WorkerStatus | undefined,
-): Promise<HealthServer> {
+export async function serveHealth(address: HealthAddress, status: () => WorkerStatus | undefined) {
   const server = createServer(
     { maxHeaderSize: MAX_HEADER_BYTES, keepAlive: false },
     (request, response) => {
@@ -59,9 +50,10 @@ export async function serveHealth(
   if (address.kind === 'unix') chmodSync(address.path, 0o600);
   server.unref();
   return {
+    /** The address in the form that {@link parseHealthAddress} reads, with the actual port for port 0. */
     shown: shownAddress(server, address),
     close: () =>
-      new Promise((resolve) => {
+      new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),

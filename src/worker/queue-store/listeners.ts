@@ -1,12 +1,12 @@
 /** Dispatches the store's messages to listeners. Ignores text that names no lane or job: anyone who can write to the store can send it. */
 import { findJobPlace, parseLaneName } from '../job/lane.ts';
-import type { QueueStore, StoreListeners, Subscription } from './queue-store.ts';
+import type { QueueStore, StoreListeners } from './queue-store.ts';
 import type { Reachability } from './reachability.ts';
 
 /** The connection that receives a store's messages. */
 export interface MessageLine {
-  /** Resolves once messages arrive. The first call connects. */
-  add(queues: readonly string[], listeners: StoreListeners): Promise<Subscription>;
+  /** Resolves once messages arrive, to a function that removes the listeners. The first call connects. */
+  add(queues: readonly string[], listeners: StoreListeners): Promise<() => void>;
   /** Resolves at once while there is no connection. */
   ping(): Promise<void>;
   /** Makes a new connection, and announces a gap once it listens. */
@@ -18,13 +18,11 @@ export interface MessageLine {
 export const listenOn =
   (line: MessageLine, reachability: Reachability): QueueStore['listen'] =>
   async (queues, listeners) => {
-    const subscription = await line.add(queues, listeners);
+    const remove = await line.add(queues, listeners);
     const stopWatching = reachability.watch(listeners);
-    return {
-      close() {
-        stopWatching();
-        return subscription.close();
-      },
+    return () => {
+      stopWatching();
+      remove();
     };
   };
 
@@ -40,15 +38,10 @@ export function createListeners() {
     for (const { queues, listeners } of entries) if (queues.has(queue)) call(listeners);
   };
   return {
-    add(queues: readonly string[], listeners: StoreListeners): Subscription {
+    add(queues: readonly string[], listeners: StoreListeners): () => void {
       const entry = { queues: new Set(queues), listeners };
       entries.add(entry);
-      return {
-        close() {
-          entries.delete(entry);
-          return Promise.resolve();
-        },
-      };
+      return () => void entries.delete(entry);
     },
     clear: () => entries.clear(),
     /** Tells the listeners of the queue that the lane named `text` may have a job to take. */

@@ -9,10 +9,10 @@ import { parseStoreUrl } from './store-url.ts';
 export async function openStore(url: string, options: QueueStoreOptions): Promise<QueueStore> {
   const address = parseStoreUrl(url);
   if (address.kind === 'redis') {
-    const { openRedis } = await import('./redis/open-redis.ts');
+    const { openRedis } = await import('./redis/redis-store.ts');
     return await openRedis(address, options);
   }
-  const { openPostgres } = await import('./postgres/open-postgres.ts');
+  const { openPostgres } = await import('./postgres/postgres-store.ts');
   return await openPostgres(address, options);
 }
 
@@ -20,6 +20,6 @@ export async function openStore(url: string, options: QueueStoreOptions): Promis
 export async function migrateStore(url: string): Promise<void> {
   const address = parseStoreUrl(url);
   if (address.kind === 'redis') return;
-  const { migratePostgres } = await import('./postgres/open-postgres.ts');
+  const { migratePostgres } = await import('./postgres/postgres-store.ts');
   await migratePostgres(address);
 }

@@ -1,5 +1,5 @@
 /** Marks that replace the data of a job that no worker should read. A job whose producer wrote such a mark is refused, too. */
-import { isObject } from '../../core/read-fields.ts';
+import { ownField } from '../job/stored-values.ts';
 
 /** The most that a worker reads of a job: data, options and results of earlier attempts. More would delay its other jobs. */
 export const ENTRY_BYTES = 16_777_216;
@@ -14,15 +14,12 @@ export const NO_ENTRY = 'stackshim:kind';
 
 /** The size in bytes of an entry that was too large to read; undefined for any other. */
 export function oversizeOf(data: unknown): number | undefined {
-  const bytes = fieldOf(data, OVERSIZE);
+  const bytes = ownField(data, OVERSIZE);
   return typeof bytes === 'number' ? bytes : undefined;
 }
 
 /** The kind of an entry that is not a job's; undefined for a job. */
 export function strangeKindOf(data: unknown): string | undefined {
-  const kind = fieldOf(data, NO_ENTRY);
+  const kind = ownField(data, NO_ENTRY);
   return typeof kind === 'string' ? kind : undefined;
 }
-
-const fieldOf = (data: unknown, name: string): unknown =>
-  isObject(data) && Object.hasOwn(data, name) ? Reflect.get(data, name) : undefined;

@@ -70,8 +70,8 @@ export interface QueueStore {
   forgetActive(lane: Lane): Promise<void>;
   /** Sends all workers a message that the job is cancelled. Not durable. */
   sendCancel(lane: Lane, id: string): Promise<void>;
-  /** Listens until the subscription is closed. Resolves once messages arrive. */
-  listen(queues: readonly string[], listeners: StoreListeners): Promise<Subscription>;
+  /** Resolves once messages arrive, to a function that ends the listening. */
+  listen(queues: readonly string[], listeners: StoreListeners): Promise<() => void>;
   readonly catalogue: Catalogue;
   /** Which server answers. `id`: new for each server and start. `mayLack`: it may have started or been promoted without acknowledged writes. */
   readServer(): Promise<{ readonly id: string; readonly mayLack: boolean }>;
@@ -97,10 +97,6 @@ export interface StoreListeners {
   onReachable?(isReachable: boolean): void;
   /** Called when the server's clock becomes more than 30 s ahead of this machine's, or (negative) behind it. */
   onSkew?(skewMs: number): void;
-}
-
-export interface Subscription {
-  close(): Promise<void>;
 }
 
 /** Published by workers, so that clients without an installation can bind jobs to digests. Keys: `stack/NAME`, `code/TENANT/NAME`. */

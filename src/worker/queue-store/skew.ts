@@ -1,5 +1,6 @@
 /** How far the clocks of this machine and of the store are apart. Delays, schedules and the times in records depend on both. */
 import { StackshimError } from '../../core/errors.ts';
+import type { Inspection } from './queue-store.ts';
 
 /** A store whose clock is off by more is refused at start. */
 export const MOST_SKEW_MS = 30_000;
@@ -13,11 +14,7 @@ export async function measureSkew(askTimeMs: () => Promise<number>): Promise<num
 }
 
 /** Throws ERR_STACKSHIM_STORE_SKEWED if the server's clock is too far off. */
-export async function requireSameTime(
-  askTimeMs: () => Promise<number>,
-  shown: string,
-): Promise<void> {
-  const skewMs = await measureSkew(askTimeMs);
+export function requireSameTime({ skewMs }: Pick<Inspection, 'skewMs'>, shown: string): void {
   if (Math.abs(skewMs) <= MOST_SKEW_MS) return;
   const message = `open the store ${shown}: ${describeSkew(skewMs)}, more than ${MOST_SKEW_MS / 1000} s`;
   throw new StackshimError('ERR_STACKSHIM_STORE_SKEWED', message, { details: { skewMs } });

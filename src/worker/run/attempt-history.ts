@@ -1,7 +1,7 @@
 /** Reads and writes the store's list of a job's earlier attempts. Anyone who can write to the store may have changed it. Pure. */
-import { isObject, parseJson } from '../../core/read-fields.ts';
+import { isObject } from '../../core/read-fields.ts';
 import { isFinalState, type JobResult } from '../job/job-result.ts';
-import { isCount } from '../job/stored-values.ts';
+import { isCount, ownField, readFields } from '../job/stored-values.ts';
 
 /** The most attempts that stay with the job. */
 const KEPT = 20;
@@ -20,9 +20,8 @@ export function parseHistory(stored: unknown): readonly JobResult[] {
 
 function parseResult(text: unknown): JobResult | undefined {
   if (typeof text !== 'string' || text.length > MAX_CHARS) return undefined;
-  const value = parseJson(text);
-  if (!isObject(value)) return undefined;
-  const { state, attempt, retryable, error, task }: Record<string, unknown> = { ...value };
+  const value = readFields(text);
+  const { state, attempt, retryable, error, task } = value;
   const isResult =
     isFinalState(state) &&
     Number.isSafeInteger(attempt) &&
@@ -41,10 +40,10 @@ export type AttemptCounts = Readonly<ReturnType<typeof countAttempts>>;
 export function countAttempts(history: readonly JobResult[]) {
   let platformFaults = 0;
   for (const result of history) {
-    const isOver = !result.retryable || detailOf(result, GIVEN_UP) === true;
+    const isOver = !result.retryable || ownField(result.error?.details, GIVEN_UP) === true;
     platformFaults = isOver ? 0 : platformFaults + 1;
   }
-  const dead = history.map((result) => detailOf(result, DEAD_WORKERS)).filter(isCount);
+  const dead = history.map(({ error }) => ownField(error?.details, DEAD_WORKERS)).filter(isCount);
   return {
     /** The number of the last attempt; 0 if there was none. */
     attempts: Math.max(0, ...history.map(({ attempt }) => attempt).filter(isCount)),
@@ -55,11 +54,6 @@ export function countAttempts(history: readonly JobResult[]) {
     /** How many of the job's workers had died when the job was last given up because of that. */
     deadWorkers: dead.at(-1) ?? 0,
   };
-}
-
-function detailOf({ error }: JobResult, name: string): unknown {
-  const details: unknown = error?.details;
-  return isObject(details) && Object.hasOwn(details, name) ? Reflect.get(details, name) : undefined;
 }
 
 /** Marks the result as the last attempt of a job that is given up. */

@@ -8,6 +8,7 @@ import type { CancelMark, JobData } from '../job/job-data.ts';
 import { isJobId } from '../job/lane.ts';
 import { parseJobData } from '../job/parse-job.ts';
 import { toStorableText } from '../job/storable.ts';
+import { ownField } from '../job/stored-values.ts';
 import { ENTRY_BYTES, oversizeOf } from '../queue-store/oversize.ts';
 import type { TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, DEAD_WORKERS } from './attempt-history.ts';
@@ -61,8 +62,7 @@ const refuse = (why: string): NoTask =>
 
 /** Reads the mark of a cancelled job; undefined without one. */
 function findCancelMark(data: unknown): CancelMark | undefined {
-  if (!isObject(data) || !Object.hasOwn(data, 'cancelled')) return undefined;
-  const mark: unknown = Reflect.get(data, 'cancelled');
+  const mark = ownField(data, 'cancelled');
   if (!isObject(mark)) return undefined;
   const { at, by }: Record<string, unknown> = { ...mark };
   return { at: typeof at === 'string' ? at : '', by: typeof by === 'string' ? by : undefined };

@@ -1,5 +1,5 @@
 /** Chooses what follows an attempt of a job. Pure. */
-import type { FinalState } from '../job/job-result.ts';
+import type { JobResult } from '../job/job-result.ts';
 import type { AttemptCounts } from './attempt-history.ts';
 
 export type NextStep =
@@ -13,10 +13,7 @@ export type NextStep =
   /** The platform failed too often. */
   | { readonly kind: 'give-up' };
 
-export interface Attempt {
-  readonly state: FinalState;
-  /** Whether the platform was at fault. */
-  readonly retryable: boolean;
+export interface Attempt extends Pick<JobResult, 'state' | 'retryable'> {
   readonly lackedMemory: boolean;
   /** Whether the job was cancelled meanwhile. */
   readonly isCancelled: boolean;

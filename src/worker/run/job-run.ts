@@ -1,7 +1,7 @@
 /** One take of a job, from the moment this worker has its lock until it lets go of the job. */
 import { hasCode, type StackshimError } from '../../core/errors.ts';
 import { type TaskId, toTaskId } from '../../core/ids.ts';
-import { within } from '../../core/pause.ts';
+import { openPromise, within } from '../../core/pause.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import type { JobTerms } from '../../spec/policy.ts';
 import { bootMs } from '../../sys/clocks.ts';
@@ -27,7 +27,7 @@ import { toEndedEvent } from './ended-event.ts';
 import { failedBefore, type Outcome, toJobResult, toReason, withoutTask } from './job-outcome.ts';
 import type { Lock } from './lock-keeper.ts';
 import { type JobTaskEnd, runJobTask } from './run-job-task.ts';
-import { RunStop } from './run-stop.ts';
+import { openRunStop } from './run-stop.ts';
 import type { RunnerContext } from './runner-context.ts';
 import {
   completeJob,
@@ -63,7 +63,7 @@ export class JobRun {
   readonly taken: TakenJob;
   /** The number of this attempt. */
   readonly attempt: number;
-  readonly stop = new RunStop();
+  readonly stop = openRunStop();
   /** Resolves when nothing of the job's task runs on this machine any more, neither of this take nor of an earlier one. */
   readonly gone: Promise<unknown>;
   readonly #context: RunnerContext;
@@ -72,7 +72,7 @@ export class JobRun {
   readonly #countedAttempts: number;
   readonly #takenAt = performance.now();
   readonly #older: JobRun | undefined;
-  #markGone: () => void = () => undefined;
+  readonly #own = openPromise();
   #task: TaskId | null = null;
   #isAlive = false;
 
@@ -87,9 +87,7 @@ export class JobRun {
     this.#counts = countAttempts(this.#history);
     this.attempt = this.#counts.attempts + 1;
     this.#countedAttempts = toCount(taken.job.attemptsMade);
-    const own = new Promise<void>((resolve) => {
-      this.#markGone = resolve;
-    });
+    const own = this.#own.promise;
     this.gone = older === undefined ? own : Promise.all([own, older.gone]);
     const lose = () => this.stop.lose();
     lock.lost.addEventListener('abort', lose, { once: true });
@@ -108,18 +106,18 @@ export class JobRun {
     emit({ type: 'job_taken', job: this.name, attempt: this.attempt });
     try {
       const attempted = await this.#attempt();
-      this.#markGone();
+      this.#own.resolve();
       await this.#settle(attempted);
     } catch (error) {
       warn(error, `run job ${this.name}`);
     } finally {
-      this.#markGone();
+      this.#own.resolve();
     }
   }
 
   /** Hands back a job whose take was answered too late, without checking it. */
   async refuse(): Promise<void> {
-    this.#markGone();
+    this.#own.resolve();
     try {
       await this.#handBack('the reply was too old');
     } catch (error) {
@@ -130,12 +128,12 @@ export class JobRun {
   async #attempt(): Promise<Attempted> {
     try {
       this.#older?.stop.lose();
-      if (this.#older !== undefined) await this.#unlessStopped(this.#older.gone);
+      if (this.#older !== undefined) await unlessAborted(this.#older.gone, [this.stop.signal]);
       const guarded = within(
         this.#context.guard.ready.then(() => true),
         GUARDED_WITHIN_MS,
       );
-      if ((await this.#unlessStopped(guarded)) !== true) return NO_GUARD;
+      if ((await unlessAborted(guarded, [this.stop.signal])) !== true) return NO_GUARD;
       const policy = await this.#context.door.policy();
       const checked = checkJob(this.taken, this.#counts, policy.jobs);
       if (checked.kind === 'none') return this.#refused(checked);
@@ -158,10 +156,6 @@ export class JobRun {
     const packaged = await supply.findCode(data.code, tenant, this.stop.signal);
     requirePackageTerms(data, packaged.settings, terms);
     return { data, packaged };
-  }
-
-  #unlessStopped<T>(promise: Promise<T>): Promise<T> {
-    return unlessAborted(promise, [this.stop.signal]);
   }
 
   /** Resolves to the end of this take if this machine can never have the room, else to undefined. */

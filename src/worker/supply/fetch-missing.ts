@@ -3,31 +3,21 @@ import { hasCode, StackshimError } from '../../core/errors.ts';
 import type { TenantName } from '../../core/ids.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
 import type { Stackshim } from '../../door/stackshim.ts';
-import type { PinnedPackage } from '../../store/packages/package.ts';
 import { splitReference } from '../job/reference.ts';
 import { codePlace, stackPlace, type WorkerRegistry } from './registry-places.ts';
 
-/** Finds stacks and code for the runner. An image is pulled once, however many jobs wait for it. */
-export interface Supply {
-  /** Finds the package of a reference. Rejects with ERR_STACKSHIM_PACKAGE_NOT_FOUND if it is neither here nor in the registry. */
-  findCode(
-    reference: string,
-    tenant: TenantName | undefined,
-    signal: AbortSignal,
-  ): Promise<PinnedPackage>;
-  /** Pulls a stack's image for a task that did not find it. False without a registry, or if the reference has no digest. */
-  fetchStack(reference: string, signal: AbortSignal): Promise<boolean>;
-}
+export type Supply = ReturnType<typeof createSupply>;
 
-/** Creates the supply. Without a registry, nothing is pulled. */
+/** Finds stacks and code for the runner. An image is pulled once, however many jobs wait for it; without a registry, nothing is pulled. */
 export function createSupply(
   door: Pick<Stackshim, 'stacks' | 'code'>,
   registry: WorkerRegistry | undefined,
-): Supply {
+) {
   const { tlsVerify, authFile } = registry ?? {};
   const access = withoutUndefined({ tlsVerify, authFile });
   return {
-    async findCode(reference, tenant, signal) {
+    /** Finds the package of a reference. Rejects with ERR_STACKSHIM_PACKAGE_NOT_FOUND if it is neither here nor in the registry. */
+    async findCode(reference: string, tenant: TenantName | undefined, signal: AbortSignal) {
       try {
         return await door.code.resolve(reference, { tenant });
       } catch (error) {
@@ -40,7 +30,8 @@ export function createSupply(
         return await door.code.resolve(reference, { tenant });
       }
     },
-    async fetchStack(reference, signal) {
+    /** Pulls a stack's image for a task that did not find it. False without a registry, or if the reference has no digest. */
+    async fetchStack(reference: string, signal: AbortSignal): Promise<boolean> {
       const { name, digest } = splitReference(reference);
       if (registry === undefined || digest === undefined) return false;
       const place = `docker://${stackPlace(registry.prefix, name)}@${digest}`;

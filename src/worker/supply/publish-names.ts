@@ -3,21 +3,16 @@ import type { Stackshim } from '../../door/stackshim.ts';
 import { codeKey, stackKey } from '../queue-store/catalogue-keys.ts';
 import type { Catalogue, CatalogueEntry } from '../queue-store/queue-store.ts';
 
-export interface PublishNamesOptions {
-  readonly door: {
-    readonly stacks: Pick<Stackshim['stacks'], 'list' | 'show'>;
-    readonly code: Pick<Stackshim['code'], 'list' | 'resolve' | 'show'>;
-  };
-  readonly catalogue: Catalogue;
-}
-
 /**
  * Returns a function that publishes what changed on this machine since its last call, and what the store has lost. Another machine's entry with a
  * newer revision stays. The entry of a name that is gone here is removed if this worker published it.
  *
  * A revision that is current only because a job named its digest, which may be old, replaces no other entry.
  */
-export function namePublisher({ door, catalogue }: PublishNamesOptions): () => Promise<void> {
+export function namePublisher(
+  door: Pick<Stackshim, 'stacks' | 'code'>,
+  catalogue: Catalogue,
+): () => Promise<void> {
   /** The entries that this worker has published, as text. */
   let published: ReadonlyMap<string, string> = new Map();
   return async () => {
@@ -44,8 +39,9 @@ export function namePublisher({ door, catalogue }: PublishNamesOptions): () => P
   };
 }
 
-async function readCurrent({ stacks, code }: PublishNamesOptions['door']) {
-  const entries = new Map<string, Current>();
+async function readCurrent({ stacks, code }: Pick<Stackshim, 'stacks' | 'code'>) {
+  /** `isFirstPull`: the name's first revision here was pulled by its digest, as a worker pulls. */
+  const entries = new Map<string, { entry: CatalogueEntry; isFirstPull: boolean }>();
   // Unreadable stacks and packages are not published; `verify` and `doctor` report them.
   const onDamage = () => undefined;
   for (const { name, image, content, createdAt, revision } of await stacks.list(onDamage)) {
@@ -62,12 +58,6 @@ async function readCurrent({ stacks, code }: PublishNamesOptions['door']) {
     entries.set(codeKey(of.tenant, name), { entry: { ...entry, priority }, isFirstPull });
   }
   return entries;
-}
-
-interface Current {
-  readonly entry: CatalogueEntry;
-  /** Whether the revision is the first of its name here and came from a registry by digest, as a worker pulls it. */
-  readonly isFirstPull: boolean;
 }
 
 const isPinned = (source: Awaited<ReturnType<Stackshim['stacks']['show']>>['source']): boolean =>

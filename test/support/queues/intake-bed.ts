@@ -1,6 +1,6 @@
 /** A store for the tests of a file, with a queue of its own for each test, and intakes that end with it. */
 import { afterEach, beforeEach } from 'vitest';
-import type { Intake } from '../../../src/worker/intake/intake-options.ts';
+import type { Intake } from '../../../src/worker/intake/start-intake.ts';
 import type { QueueStoreOptions } from '../../../src/worker/queue-store/queue-store.ts';
 import { type StoreBed, type StoreServer, useStore } from '../stores/store-server.ts';
 import { endIntake, startTestIntake, type TestIntakeOptions } from './start-test-intake.ts';

@@ -5,8 +5,8 @@ import { monotonicMs } from '../../../src/sys/clocks.ts';
 import { randomName } from '../../../src/sys/files.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { Budget } from '../../../src/worker/intake/budget/budget.ts';
-import type { Intake, IntakeOptions } from '../../../src/worker/intake/intake-options.ts';
-import { startIntake } from '../../../src/worker/intake/start-intake.ts';
+import type { IntakeOptions } from '../../../src/worker/intake/intake-options.ts';
+import { type Intake, startIntake } from '../../../src/worker/intake/start-intake.ts';
 import type { Needs, TakenJob } from '../../../src/worker/taken-job.ts';
 
 export const GIB = 1024 ** 3;

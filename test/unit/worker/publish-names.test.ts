@@ -1,10 +1,7 @@
 /** What a worker tells others about the names of its stacks and packages. */
 import { beforeEach, expect, it } from 'vitest';
-import type { CatalogueEntry } from '../../../src/worker/queue-store/queue-store.ts';
-import {
-  namePublisher,
-  type PublishNamesOptions,
-} from '../../../src/worker/supply/publish-names.ts';
+import type { Catalogue, CatalogueEntry } from '../../../src/worker/queue-store/queue-store.ts';
+import { namePublisher } from '../../../src/worker/supply/publish-names.ts';
 
 const digest = (byte: string) => `sha256:${byte.repeat(64)}`;
 const [OLD, NEW] = [digest('1'), digest('2')];
@@ -37,8 +34,8 @@ function publisherOf(here: () => Here): () => Promise<void> {
       resolve: async () => ({ image: { digest: here().image }, settings: {} }),
       show: async () => ({ source: { kind: here().isPulled ? 'pull' : 'add' } }),
     },
-  } as unknown as PublishNamesOptions['door'];
-  const catalogue: PublishNamesOptions['catalogue'] = {
+  } as unknown as Parameters<typeof namePublisher>[0];
+  const catalogue: Catalogue = {
     put(given) {
       for (const [key, entry] of given) {
         if (entry === null) entries.delete(key);
@@ -49,7 +46,7 @@ function publisherOf(here: () => Here): () => Promise<void> {
     get: async (keys) => keys.map((key) => entries.get(key)),
     list: async () => entries,
   };
-  return namePublisher({ door, catalogue });
+  return namePublisher(door, catalogue);
 }
 
 const published = () => ['stack/python', 'code/acme/mailer'].map((key) => entries.get(key)?.digest);

@@ -5,12 +5,12 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HealthAddress, parseHealthAddress } from '../../../src/worker/ops/health-address.ts';
-import { type HealthServer, serveHealth } from '../../../src/worker/ops/serve-health.ts';
+import { serveHealth } from '../../../src/worker/ops/serve-health.ts';
 import type { WorkerStatus } from '../../../src/worker/worker-events.ts';
 import { workerStatus as status } from '../support/worker-status.ts';
 
 let folder: string;
-let server: HealthServer | undefined;
+let server: Awaited<ReturnType<typeof serveHealth>> | undefined;
 
 beforeEach(() => {
   folder = mkdtempSync(`${tmpdir()}/stackshim-health-`);

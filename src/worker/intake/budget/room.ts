@@ -1,5 +1,6 @@
 /** The room of a taken job on this machine. */
 import { StackshimError } from '../../../core/errors.ts';
+import { openPromise } from '../../../core/pause.ts';
 import { unlessAborted } from '../../../core/unless-aborted.ts';
 import type { Needs, Room } from '../../taken-job.ts';
 import type { Budget, Reservation } from './budget.ts';
@@ -29,19 +30,17 @@ export function toRoom(
       reservation.resize(NO_NEEDS);
       const sinceMs = monotonicMs();
       const claim = budget.claim({ needs, sinceMs });
-      let unwatch: () => void = () => undefined;
-      const hasRoom = new Promise<void>((resolve) => {
-        const look = () => {
-          if (!reservation.resize(needs, sinceMs)) return budget.expectRoom();
-          // Unwatch first: a resize to the same needs calls all listeners, so this one would call itself for ever.
-          unwatch();
-          resolve();
-        };
-        unwatch = budget.watch(look);
-        look();
-      });
+      const found = openPromise();
+      const look = () => {
+        if (!reservation.resize(needs, sinceMs)) return budget.expectRoom();
+        // Unwatch first: a resize to the same needs calls all listeners, so this one would call itself for ever.
+        unwatch();
+        found.resolve();
+      };
+      const unwatch = budget.watch(look);
       try {
-        await unlessAborted(hasRoom, [signal]);
+        look();
+        await unlessAborted(found.promise, [signal]);
       } finally {
         unwatch();
         claim.drop();

@@ -50,7 +50,7 @@ export async function readSuitable(
 }
 
 /** Throws ERR_STACKSHIM_STORE_NOT_MIGRATED or _DENIED if this user cannot work with the tables. */
-export async function checkTables(client: ClientBase, shown: string): Promise<void> {
+async function checkTables(client: ClientBase, shown: string): Promise<void> {
   const fault = await findMigrationFault(client);
   if (fault !== undefined) throw notMigrated(shown, fault);
   const lacking = await findLackingRight(client);
@@ -99,7 +99,7 @@ function lossOf(facts: PostgresFacts): StoreLoss | undefined {
   };
 }
 
-/** Inspects a server for `doctor`. Fails as opening the store does. */
+/** Inspects a server and its tables. Fails as opening the store does. */
 export const inspectPostgres = (address: PostgresAddress): Promise<Inspection> =>
   withClient(address, async (client) => {
     const facts = await readSuitable(client, address.shown);

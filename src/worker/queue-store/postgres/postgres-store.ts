@@ -14,10 +14,14 @@ import type {
   StoreLoss,
 } from '../queue-store.ts';
 import { watchReachability } from '../reachability.ts';
+import { requireSameTime } from '../skew.ts';
 import { closed } from '../store-errors.ts';
 import type { PostgresAddress } from '../store-url.ts';
 import { waitOutOf } from '../wait-out.ts';
 import { withBoundedRows } from './bounded-rows.ts';
+import { inspectPostgres, readSuitable } from './check-postgres.ts';
+import { withClient } from './connect-postgres.ts';
+import { migrate } from './migrate-postgres.ts';
 import { isContention, isPostgresOutage, isReadOnly, openPool, type Query } from './pg-pool.ts';
 import { BELL_CHANNEL, CANCEL_CHANNEL, createPostgresListener } from './postgres-listener.ts';
 import { withServerTime } from './server-time.ts';
@@ -30,8 +34,26 @@ const MAX_QUEUES = 10_000;
 const LANES_WITH_JOBS = statements.lanesIn(['waiting', 'delayed', 'active']);
 const LANES_WITH_ACTIVE_JOBS = statements.lanesIn(['active']);
 
+/** Connects and checks the server and its tables; fails within the time limit with the reason. */
+export async function openPostgres(
+  address: PostgresAddress,
+  options: QueueStoreOptions,
+): Promise<QueueStore> {
+  const facts = await inspectPostgres(address);
+  requireSameTime(facts, address.shown);
+  return createPostgresStore(address, options, facts.loss);
+}
+
+/** Creates or updates the queue tables. Fails like {@link openPostgres}. */
+export async function migratePostgres(address: PostgresAddress): Promise<void> {
+  await withClient(address, async (client) => {
+    await readSuitable(client, address.shown);
+    await migrate(client);
+  });
+}
+
 /** Creates the store; sends nothing yet. The server and its tables must have been checked. */
-export function createPostgresStore(
+function createPostgresStore(
   address: PostgresAddress,
   options: QueueStoreOptions,
   loss: StoreLoss | undefined,

@@ -16,10 +16,7 @@ const OLDEST_REDIS: readonly [number, number] = [6, 2];
 type Info = ReadonlyMap<string, string>;
 
 /** Throws ERR_STACKSHIM_STORE_DENIED if the user may not ask, and _UNSUITABLE for a server that cannot be the store. */
-export async function readSuitable(
-  client: Redis,
-  shown: string,
-): Promise<Pick<Inspection, 'product' | 'loss'>> {
+export async function inspectClient(client: Redis, shown: string): Promise<Inspection> {
   const info = await readLoadedInfo(client, shown);
   const valkey = info.get('valkey_version');
   const version = valkey ?? info.get('redis_version') ?? 'unknown';
@@ -31,6 +28,7 @@ export async function readSuitable(
   return {
     product: `${valkey === undefined ? 'Redis' : 'Valkey'} ${version}`,
     loss: lossOf(info.get('aof_enabled') === '1', await readConfig(client, 'appendfsync')),
+    skewMs: await measureSkew(() => readTimeMs(client)),
   };
 }
 
@@ -107,10 +105,9 @@ function lossOf(keepsLog: boolean, logSync: string | undefined): StoreLoss | und
 
 /** Inspects a server for `doctor`. Fails as opening the store does. */
 export async function inspectRedis(address: RedisAddress): Promise<Inspection> {
-  const { client, result } = await openConnection(address, async (connected) => {
-    const facts = await readSuitable(connected, address.shown);
-    return { ...facts, skewMs: await measureSkew(() => readTimeMs(connected)) };
-  });
+  const { client, result } = await openConnection(address, (connected) =>
+    inspectClient(connected, address.shown),
+  );
   client.disconnect();
   return result;
 }

@@ -110,8 +110,6 @@ for at = 3, #ARGV, 2 do
 end
 return lost`;
 
-export type RedisScripts = ReturnType<typeof defineScripts>;
-
 export function defineScripts(client: Redis) {
   const unfinished = (lane: string) => UNFINISHED.map(([part]) => laneKey(lane, part));
   const enter = define(client, 'Enter', 2, ENTER);

@@ -1,18 +1,28 @@
-/** The port on Redis and Valkey, over an open connection. */
-import type { IQueueBackend } from 'bullmq';
+/** The port on Redis and Valkey. */
+import { createRedisBackend, type IQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { messageOf } from '../../../core/errors.ts';
 import { pause, within } from '../../../core/pause.ts';
 import { isQueueName, jobName, type Lane, laneName, parseLaneName } from '../../job/lane.ts';
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
+import { laneOptions } from '../lane-settings.ts';
 import { listenOn } from '../listeners.ts';
-import type { Catalogue, CatalogueEntry, LaneHead, QueueStore, StoreLoss } from '../queue-store.ts';
+import type {
+  Catalogue,
+  CatalogueEntry,
+  LaneHead,
+  QueueStore,
+  QueueStoreOptions,
+  StoreLoss,
+} from '../queue-store.ts';
 import { watchReachability } from '../reachability.ts';
+import { requireSameTime } from '../skew.ts';
 import { closed, full } from '../store-errors.ts';
 import type { RedisAddress } from '../store-url.ts';
-import { type WaitOut, waitOutOf } from '../wait-out.ts';
-import { parseInfo } from './check-redis.ts';
-import { readTimeMs } from './connect-redis.ts';
+import { waitOutOf } from '../wait-out.ts';
+import { inspectClient, parseInfo } from './check-redis.ts';
+import { openConnection, readTimeMs } from './connect-redis.ts';
+import { guardScripts } from './guard-scripts.ts';
 import { endNow, isRedisFull, isRedisOutage, newRedisClient } from './redis-client.ts';
 import { createRedisListener } from './redis-listener.ts';
 import {
@@ -21,11 +31,10 @@ import {
   CATALOGUE_KEY,
   defineScripts,
   lanesKey,
-  type RedisScripts,
 } from './redis-scripts.ts';
 import { waitingBackend } from './waiting-backend.ts';
 
-export interface OpenRedis {
+interface OpenRedis {
   readonly address: RedisAddress;
   readonly client: Redis;
   /** The backends of the lanes are derived from this one. */
@@ -33,10 +42,7 @@ export interface OpenRedis {
   readonly loss: StoreLoss | undefined;
 }
 
-interface Parts extends OpenRedis {
-  readonly waitOut: WaitOut;
-  readonly scripts: RedisScripts;
-}
+type Parts = OpenRedis & ReturnType<typeof joinParts>;
 
 const CONNECT_MS = 10_000;
 const QUIT_MS = 1000;
@@ -50,7 +56,26 @@ const MAX_QUEUES = 10_000;
 /** Occupies the server for about a millisecond. */
 const SCANNED_AT_ONCE = 5000;
 
-export function createRedisStore(open: OpenRedis): QueueStore {
+/** Connects and checks the server; fails within the time limit with the reason. */
+export async function openRedis(
+  address: RedisAddress,
+  options: QueueStoreOptions,
+): Promise<QueueStore> {
+  const { client, result, keep } = await openConnection(address, async (connected) => {
+    const facts = await inspectClient(connected, address.shown);
+    requireSameTime(facts, address.shown);
+    guardScripts(connected);
+    const root = createRedisBackend('root', laneOptions(connected, options));
+    // Without a listener an error of the connection would end the process.
+    root.on('error', () => undefined);
+    await root.waitUntilReady();
+    return { root, loss: facts.loss };
+  });
+  keep();
+  return createRedisStore({ address, client, ...result });
+}
+
+function createRedisStore(open: OpenRedis): QueueStore {
   let end: Error | undefined;
   const parts = { ...open, ...joinParts(open, () => end) };
   const { client, waitOut, listener, reachability } = parts;
