@@ -9,7 +9,7 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
-import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
+import { errnoCodeOf, unlessFailed } from '../core/errors.ts';
 import { atMost } from '../core/pause.ts';
 import { entryPath, fdPath } from '../sys/paths.ts';
 import { rmdirAside } from '../sys/remove-tree.ts';
@@ -18,7 +18,7 @@ import { rmdirAside } from '../sys/remove-tree.ts';
 const GONE = ['ENOENT', 'ENODEV'] as const;
 
 /** The result of `ask`; undefined if the cgroup or its file does not exist. For cgroups that may disappear at any time. */
-export const unlessGone = <T>(ask: () => T): T | undefined => unlessMissing(ask, GONE);
+export const unlessGone = <T>(ask: () => T): T | undefined => unlessFailed(ask, GONE);
 
 /** Writes a cgroup's file. False if there is no such file: the cgroup is gone, or the kernel lacks the file. */
 export function writeIfThere(file: string, text: string): boolean {

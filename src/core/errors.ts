@@ -88,10 +88,8 @@ export function errnoCodeOf(thrown: unknown): string | undefined {
 export const hasCode = (thrown: unknown, code: ErrorCode): thrown is StackshimError =>
   thrown instanceof StackshimError && thrown.code === code;
 
-const MISSING = ['ENOENT'] as const;
-
-/** The result of `act`; undefined if it fails with one of `codes`, system errors or stackshim's. Default: the file does not exist. */
-export function unlessMissing<T>(act: () => T, codes: readonly string[] = MISSING): T | undefined {
+/** Returns what `act` returns; undefined if it fails with one of `codes`, which are codes of system errors or of stackshim. */
+export function unlessFailed<T>(act: () => T, codes: readonly string[]): T | undefined {
   try {
     return act();
   } catch (error) {
@@ -99,7 +97,10 @@ export function unlessMissing<T>(act: () => T, codes: readonly string[] = MISSIN
   }
 }
 
-/** For the `catch` of a promise: makes an error with one of these codes undefined, as {@link unlessMissing} does. */
+/** Returns what `act` returns; undefined if it fails because a file does not exist. */
+export const unlessMissing = <T>(act: () => T): T | undefined => unlessFailed(act, ['ENOENT']);
+
+/** For the `catch` of a promise: makes an error with one of these codes undefined, as {@link unlessFailed} does. */
 export const tolerate =
   (...codes: readonly string[]) =>
   (error: unknown): undefined => {

@@ -10,7 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
+import { errnoCodeOf, unlessFailed, unlessMissing } from '../core/errors.ts';
 import { ensureDirectorySync, namesIn } from '../sys/files.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { fdPath, withFd } from '../sys/paths.ts';
@@ -91,6 +91,6 @@ export function clearStaleCopies(copiesDirectory: string, versionsDirectory: str
     if (current.has(folder)) continue;
     while (linuxSystem.detachMount(folder));
     // ENOENT: another gc was faster. EBUSY: a task has just mounted its copy there; the next gc removes it.
-    unlessMissing(() => rmdirSync(folder), ['ENOENT', 'EBUSY']);
+    unlessFailed(() => rmdirSync(folder), ['ENOENT', 'EBUSY']);
   }
 }

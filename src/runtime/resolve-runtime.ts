@@ -1,7 +1,7 @@
 /** Finds an OCI runtime's executable, kind and version by name or path. */
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { StackshimError, unlessMissing } from '../core/errors.ts';
+import { StackshimError, unlessFailed } from '../core/errors.ts';
 import { type Layout, runtimeCopiesDir, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
 import { SYSTEM_FOLDERS } from '../sys/start-program.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
@@ -84,7 +84,7 @@ function findExecutable(
 
 /** Undefined also if a component of the path is no folder or cannot be entered: there is no runtime there. */
 function statExecutable(path: string): Stats | undefined {
-  const stats = unlessMissing(() => statSync(path, { throwIfNoEntry: false }), UNREACHABLE);
+  const stats = unlessFailed(() => statSync(path, { throwIfNoEntry: false }), UNREACHABLE);
   return stats?.isFile() && (stats.mode & 0o111) !== 0 ? stats : undefined;
 }
 

@@ -1,6 +1,6 @@
 /** Restricts the store to root, if an earlier version left it readable by every local user. */
 import { chmodSync, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
-import { errnoCodeOf, toStackshimError, unlessMissing } from '../core/errors.ts';
+import { errnoCodeOf, toStackshimError, unlessFailed, unlessMissing } from '../core/errors.ts';
 import {
   buildDir,
   generationsDir,
@@ -37,7 +37,7 @@ export const findOpenStore = (layout: Layout): string | undefined =>
     .find((folder) => {
       // EACCES: this user is not root and may not look there.
       const look = () => statSync(folder, { throwIfNoEntry: false });
-      const stat = unlessMissing(look, ['EACCES']);
+      const stat = unlessFailed(look, ['EACCES']);
       return stat?.isDirectory() === true && isOpenToOthers(stat);
     });
 

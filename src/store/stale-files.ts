@@ -1,7 +1,7 @@
 /** Finds files that dead processes left unfinished: below `tmp/`, and temporary names beside stored files. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import { basename } from 'node:path';
-import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
+import { errnoCodeOf, unlessFailed } from '../core/errors.ts';
 import {
   buildDir,
   builtDir,
@@ -59,6 +59,6 @@ function isForgotten(path: string): boolean {
 
 /** Paths in a folder; empty for a file, because `stacks/` may contain files as well. */
 const below = (folder: string): readonly string[] =>
-  (unlessMissing(() => readdirSync(folder), ['ENOENT', 'ENOTDIR']) ?? []).map(
+  (unlessFailed(() => readdirSync(folder), ['ENOENT', 'ENOTDIR']) ?? []).map(
     (name) => `${folder}/${name}`,
   );

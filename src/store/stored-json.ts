@@ -9,6 +9,7 @@ import {
   messageOf,
   StackshimError,
   toStackshimError,
+  unlessFailed,
   unlessMissing,
 } from '../core/errors.ts';
 import { refuseNewer } from '../core/format-version.ts';
@@ -67,7 +68,7 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
 
 /** Like {@link readStoredJson}, for a file whose loss costs only time: a damaged file counts as absent. */
 export const readStoredCache = <T>(path: string, options: StoredJsonOptions<T>): T | undefined =>
-  unlessMissing(() => readStoredJson(path, options), [options.code]);
+  unlessFailed(() => readStoredJson(path, options), [options.code]);
 
 /** The error for a damaged stored file. */
 export function toCorrupt(

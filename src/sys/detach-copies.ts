@@ -3,7 +3,7 @@
  * bind is being set up. As long as such a copy is attached, the original mount point cannot be removed (EBUSY).
  */
 import { basename, dirname, join } from 'node:path';
-import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
+import { errnoCodeOf, unlessFailed } from '../core/errors.ts';
 import { innermostOf, type MountEntry, readMounts } from './mountinfo.ts';
 import { entryOf, openPlain, withFd } from './paths.ts';
 import type { System } from './system.ts';
@@ -36,7 +36,7 @@ export function detachCopies(system: System, target: string): boolean {
 /** Detaches one mount; returns false if there was none. Follows no link: another user may have put one into the path meanwhile. */
 export function detachUnlinked(system: System, mountPoint: string): boolean {
   const gone = ['ENOENT', 'ENOTDIR', 'ELOOP'];
-  const parent = unlessMissing(() => openPlain(dirname(mountPoint), { followLinks: false }), gone);
+  const parent = unlessFailed(() => openPlain(dirname(mountPoint), { followLinks: false }), gone);
   if (parent === undefined) return false;
   return withFd(parent, () => system.detachMount(entryOf(parent, basename(mountPoint))));
 }

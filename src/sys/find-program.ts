@@ -1,6 +1,6 @@
 /** Finds programs of the host, with an error of its own for a missing one. */
 import { accessSync, constants } from 'node:fs';
-import { StackshimError, unlessMissing } from '../core/errors.ts';
+import { StackshimError, unlessFailed } from '../core/errors.ts';
 import { SYSTEM_FOLDERS } from './start-program.ts';
 import { requireTrustedPath } from './trusted-path.ts';
 
@@ -27,7 +27,7 @@ export function findProgram(
 }
 
 const isExecutable = (path: string): boolean =>
-  unlessMissing(() => {
+  unlessFailed(() => {
     accessSync(path, constants.X_OK);
     return true;
   }, ['ENOENT', 'EACCES', 'ENOTDIR']) ?? false;

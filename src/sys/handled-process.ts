@@ -3,7 +3,7 @@
  * exec(2) or holds its memory map, until a filesystem of the task answers.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
+import { errnoCodeOf, unlessFailed } from '../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../core/host-ids.ts';
 import { linuxFiles } from './linux-files.ts';
 import { linuxProcesses } from './linux-processes.ts';
@@ -49,7 +49,7 @@ export function isOfHost(pid: number): boolean {
 /** Calls `ask` with a pidfd; undefined if there is no such process. */
 function withHandle<T>(pid: number, ask: (pidfd: Fd) => T): T | undefined {
   // EINVAL: the pid belongs to a thread, not to a process.
-  const pidfd = unlessMissing(() => linuxProcesses.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
+  const pidfd = unlessFailed(() => linuxProcesses.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
   if (pidfd === undefined) return undefined;
   try {
     return ask(pidfd);

@@ -4,7 +4,7 @@
  * turns of the event loop apart, is an orphan.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { unlessMissing } from '../core/errors.ts';
+import { unlessFailed } from '../core/errors.ts';
 import { withSystemFd } from './paths.ts';
 import { isMainThread, readProcess } from './processes.ts';
 import { type System, SystemError } from './system.ts';
@@ -101,5 +101,5 @@ function ownChildren(): readonly number[] {
 }
 
 function readOptional(path: string): string {
-  return unlessMissing(() => readFileSync(path, 'utf8'), ['ENOENT', 'ESRCH']) ?? '';
+  return unlessFailed(() => readFileSync(path, 'utf8'), ['ENOENT', 'ESRCH']) ?? '';
 }

@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
-import { StackshimError, unlessMissing } from '../core/errors.ts';
+import { StackshimError, unlessFailed } from '../core/errors.ts';
 import { isOfHost } from './handled-process.ts';
 
 /** Identifies a process, as opposed to a later one with the same pid. */
@@ -90,7 +90,7 @@ export function unignoredSignals<T extends NodeJS.Signals>(names: readonly T[]):
 
 /** Sends a signal. Does nothing if the process is gone. */
 export function signalProcess(pid: number, signal: number): void {
-  unlessMissing(() => process.kill(pid, signal), ['ESRCH']);
+  unlessFailed(() => process.kill(pid, signal), ['ESRCH']);
 }
 
 let knownBootId: string | undefined;
@@ -156,7 +156,7 @@ export function statusBits(status: string, name: string): bigint {
 export type ProcessFile = 'stat' | 'status' | 'cmdline' | 'syscall';
 
 function readProcFile(folder: number | string, name: ProcessFile): string | undefined {
-  return unlessMissing(() => readFileSync(`/proc/${folder}/${name}`, 'utf8'), ['ENOENT', 'ESRCH']);
+  return unlessFailed(() => readFileSync(`/proc/${folder}/${name}`, 'utf8'), ['ENOENT', 'ESRCH']);
 }
 
 const signalNames = new Map<number, string>(

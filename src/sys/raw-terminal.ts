@@ -1,5 +1,5 @@
 /** Raw mode of a terminal: input and output pass unchanged until the mode is restored. termios(3), ioctl_tty(2). */
-import { unlessMissing } from '../core/errors.ts';
+import { unlessFailed } from '../core/errors.ts';
 import { invoke } from './invoke.ts';
 import type { Fd } from './system.ts';
 
@@ -34,7 +34,7 @@ export function makeTerminalRaw(fd: Fd): () => void {
   const found = Buffer.alloc(TERMIOS_BYTES);
   invoke({ name: 'ioctl', subject: 'TCGETS' }, 'ioctl', fd, TCGETS, found);
   setTermios(fd, toRaw(found));
-  return () => unlessMissing(() => setTermios(fd, found), ['EIO']);
+  return () => unlessFailed(() => setTermios(fd, found), ['EIO']);
 }
 
 function setTermios(fd: Fd, termios: Buffer): void {

@@ -1,6 +1,6 @@
 /** Programs that this process starts and waits for: their environment, null device, time limit and end. */
 import { chmodSync, constants, openSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
+import { errnoCodeOf, unlessFailed } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import { exits } from './exit-watcher.ts';
 import { linuxSystem } from './linux-system.ts';
@@ -82,7 +82,7 @@ async function waitFor(pid: number): Promise<ProcessExit> {
 
 /** Kills the whole process group of a program that leads it. */
 export function killGroup(leader: number): void {
-  unlessMissing(() => process.kill(-leader, 'SIGKILL'), ['ESRCH']);
+  unlessFailed(() => process.kill(-leader, 'SIGKILL'), ['ESRCH']);
 }
 
 // The environment of programs that root starts is never the caller's own.

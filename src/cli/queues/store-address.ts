@@ -1,6 +1,6 @@
 /** Where the store of the queues is, according to the command line and the environment: the same for `worker` and `queue`. */
 import { isAbsolute } from 'node:path';
-import { unlessMissing } from '../../core/errors.ts';
+import { unlessFailed } from '../../core/errors.ts';
 import { invalidInput } from '../../spec/field-errors.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
 import type { OptionValues } from '../define/plain-line.ts';
@@ -48,7 +48,7 @@ export function readStoreAddress(
 
 function readCredential(folder: string | undefined): string | undefined {
   if (folder === undefined || !isAbsolute(folder)) return undefined;
-  return unlessMissing(
+  return unlessFailed(
     () => readPassword(`${folder}/${CREDENTIAL}`),
     ['ERR_STACKSHIM_INPUT_NOT_FOUND'],
   );

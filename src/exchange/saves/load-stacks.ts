@@ -1,5 +1,5 @@
 /** Loads saved stacks: checks the signature, stores each missing layer, then makes all stacks current at once. */
-import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import { StackshimError, unlessFailed } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Image, readImage } from '../../store/images/image.ts';
@@ -128,7 +128,7 @@ async function findHeld(
 }
 
 const readImageOrNothing = (layout: Layout, { digest }: Image): Image | undefined =>
-  unlessMissing(() => readImage(layout, digest), ['ERR_STACKSHIM_IMAGE_CORRUPT']);
+  unlessFailed(() => readImage(layout, digest), ['ERR_STACKSHIM_IMAGE_CORRUPT']);
 
 const SMOKE_HINT =
   'every stack stays as it was; see whether it passes where it was saved, then save it again';
@@ -217,7 +217,7 @@ async function publishAll(
 const toChanges = (layout: Layout, index: SavedIndex): SavedIndex => ({
   ...index,
   stacks: index.stacks.filter(({ stack: name, image }) => {
-    const current = unlessMissing(
+    const current = unlessFailed(
       () => resolveStack(layout, { name }),
       ['ERR_STACKSHIM_STACK_NOT_FOUND'],
     );

@@ -1,6 +1,6 @@
 /** Drives runtimes whose containers are processes of the host: runc, crun and unknown ones. */
 import { constants, openSync, readSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessFailed } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { isThere } from '../../sys/files.ts';
 import { withFd } from '../../sys/paths.ts';
@@ -157,7 +157,7 @@ async function readReply(
 }
 
 const hasReply = (fd: number): boolean =>
-  unlessMissing(() => readSync(fd, Buffer.alloc(1)), ['EAGAIN']) === 1;
+  unlessFailed(() => readSync(fd, Buffer.alloc(1)), ['EAGAIN']) === 1;
 
 function failed(container: ContainerReference, reason: string, cause?: unknown): StackshimError {
   const text = `start container ${container.id}: ${reason}`;

@@ -1,6 +1,6 @@
 /** Holds a cached build while a task uses it: a shared lock on the record, which the kernel releases when the holder dies. */
 import { closeSync, constants, fstatSync, futimesSync, lstatSync, openSync } from 'node:fs';
-import { isUsedUp, unlessMissing } from '../../core/errors.ts';
+import { isUsedUp, unlessFailed } from '../../core/errors.ts';
 import type { BuildKey, TenantName } from '../../core/ids.ts';
 import { builtFile, type Layout } from '../../core/layout.ts';
 import { readBoundedFd } from '../../sys/files.ts';
@@ -29,7 +29,7 @@ export function holdBuilt(
   const path = builtFile(layout, key, 'json');
   // A record is never a link: O_NOFOLLOW refuses one.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const fd = unlessMissing(() => openSync(path, flags), ['ENOENT', 'ELOOP']);
+  const fd = unlessFailed(() => openSync(path, flags), ['ENOENT', 'ELOOP']);
   if (fd === undefined) return undefined;
   let isHeld = false;
   const release = () => {

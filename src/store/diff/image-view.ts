@@ -1,6 +1,6 @@
 /** Shows single layers and whole images as trees without running anything, mounted read-only and, if the kernel can, detached. */
 import { closeSync, constants, openSync } from 'node:fs';
-import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import { StackshimError, unlessFailed } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
 import { fdPath } from '../../sys/paths.ts';
@@ -55,11 +55,11 @@ function openOverlay(
   layers: readonly LayerId[],
   layer: (id: LayerId) => string,
 ): Fd {
-  const joined = unlessMissing(() => joinLayers(system, layers.map(layer)), REFUSED);
+  const joined = unlessFailed(() => joinLayers(system, layers.map(layer)), REFUSED);
   if (joined !== undefined) return joined;
   // Before about Linux 6.15, overlayfs accepts only attached mounts.
   const attached = layers.map((id) => mountLayer(system, layout, id));
-  const joinedLater = unlessMissing(() => joinLayers(system, attached), REFUSED);
+  const joinedLater = unlessFailed(() => joinLayers(system, attached), REFUSED);
   return joinedLater ?? joinInOneOption(system, attached);
 }
 

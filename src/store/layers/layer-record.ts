@@ -1,6 +1,6 @@
 /** The file `layers/<hex>.json`: facts about a stored layer. docs/on-disk-layout.md describes the file. */
 import { statSync } from 'node:fs';
-import { type StackshimError, unlessMissing } from '../../core/errors.ts';
+import { type StackshimError, unlessFailed } from '../../core/errors.ts';
 import { isImageDigest, isLayerId, type LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, layerRecordFile } from '../../core/layout.ts';
 import {
@@ -83,7 +83,7 @@ export function findLayerByDiffId(
 
 /** The layer's record if {@link requireLayer} accepts it; otherwise undefined. */
 export const readSoundRecord = (layout: Layout, id: LayerId): LayerRecord | undefined =>
-  unlessMissing(() => requireLayer(layout, id), ['ERR_STACKSHIM_LAYER_CORRUPT']);
+  unlessFailed(() => requireLayer(layout, id), ['ERR_STACKSHIM_LAYER_CORRUPT']);
 
 /** Reads the layer's record. Throws ERR_STACKSHIM_LAYER_CORRUPT unless the layer's file exists and has the recorded size. */
 export function requireLayer(layout: Layout, id: LayerId): LayerRecord {

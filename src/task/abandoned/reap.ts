@@ -1,7 +1,7 @@
 /** Removes what dead owners left. This is the only recovery mechanism; any number of processes may run it at any time. */
 
 import { closeSync, existsSync, rmSync } from 'node:fs';
-import { type ErrorJson, unlessMissing } from '../../core/errors.ts';
+import { type ErrorJson, unlessFailed } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { reportsDir, scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import { clearStaleTmp } from '../../store/stale-files.ts';
@@ -105,7 +105,7 @@ async function whileClaimed<T>(
   try {
     for (const id of ids) {
       // A record that was damaged meanwhile: the next reap reports it.
-      const locked = unlessMissing(() => lockRecord(installation, id, isAbandoned), UNREADABLE);
+      const locked = unlessFailed(() => lockRecord(installation, id, isAbandoned), UNREADABLE);
       if (locked === undefined) continue;
       const { record, lock } = locked;
       claimed.push({ ...record, places: recordedPlaces(installation.layout, record), lock });

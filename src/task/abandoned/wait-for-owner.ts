@@ -1,4 +1,4 @@
-import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import { StackshimError, unlessFailed } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
@@ -13,7 +13,7 @@ const POLL_MS = 10;
  */
 export async function waitForOwner(layout: Layout, id: TaskId, waitMs: number): Promise<void> {
   // The reap reports an unreadable record.
-  const owner = unlessMissing(() => readRecord(layout, id)?.owner, UNREADABLE);
+  const owner = unlessFailed(() => readRecord(layout, id)?.owner, UNREADABLE);
   const endsAt = performance.now() + waitMs;
   while (owner !== undefined && isOwnerAlive(owner)) {
     if (performance.now() > endsAt) {

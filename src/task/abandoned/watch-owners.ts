@@ -1,6 +1,6 @@
 /** Reaps an owner's tasks as soon as the owner has died; until then enforces their time limits. inotify(7) reports tasks, pidfds deaths. */
 import { readSync, statSync } from 'node:fs';
-import { unlessMissing } from '../../core/errors.ts';
+import { unlessFailed } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { tasksDir } from '../../core/layout.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
@@ -156,7 +156,7 @@ class OwnerWatch {
     }
     if (!isTaskId(name)) return;
     // A sweep reports an unreadable record.
-    const record = unlessMissing(() => readRecord(this.#installation.layout, name), UNREADABLE);
+    const record = unlessFailed(() => readRecord(this.#installation.layout, name), UNREADABLE);
     if (record !== undefined && !record.kept) this.#watchOwner(record.owner, name);
   }
 
@@ -174,7 +174,7 @@ class OwnerWatch {
   #open(owner: Owner): WatchedOwner | undefined {
     const { system } = this.#installation;
     if (!isOwnerAlive(owner)) return undefined;
-    const pidfd = unlessMissing(() => system.openPidfd(owner.pid), ['ESRCH']);
+    const pidfd = unlessFailed(() => system.openPidfd(owner.pid), ['ESRCH']);
     if (pidfd === undefined) return undefined;
     // Check again: the owner was alive after the pidfd was opened, so the pid had not passed to another process.
     if (!isOwnerAlive(owner)) {
@@ -214,7 +214,7 @@ function changedNames(fd: Fd): ReadonlySet<string> {
   const names = new Set<string>();
   const events = Buffer.alloc(65_536);
   // EAGAIN: no event is pending.
-  const read = () => unlessMissing(() => readSync(fd, events), ['EAGAIN']) ?? 0;
+  const read = () => unlessFailed(() => readSync(fd, events), ['EAGAIN']) ?? 0;
   for (let length = read(); length > 0; length = read()) {
     for (let at = 0; at < length; ) {
       // struct inotify_event: wd, mask, cookie, length of the name; then the name, padded with NUL.

@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, tolerate, unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, tolerate, unlessFailed, unlessMissing } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
   IDLE_PREFIX,
@@ -69,7 +69,7 @@ export function claimIdleVolume(
     const mount = `${mountedVolumesDir(layout)}/${offer.id}`;
     if (!isMounted(mount)) continue;
     // Another task took the volume. EINVAL: while the kernel resolved the path.
-    const volume = unlessMissing(() => system.openTreeClone(mount), ['ENOENT', 'EINVAL']);
+    const volume = unlessFailed(() => system.openTreeClone(mount), ['ENOENT', 'EINVAL']);
     if (volume === undefined) continue;
     let isOurs = false;
     try {

@@ -12,7 +12,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, unlessFailed, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { detachTarget } from '../../rootfs/mount-rootfs.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
@@ -73,7 +73,7 @@ export function unlinkIfThere(file: string): boolean {
 /** Detaches the mount, if there is one, and removes its folder. */
 export function detachIdle(system: System, mount: string): void {
   while (system.detachMount(mount));
-  unlessMissing(() => rmdirSync(mount), BEING_TAKEN);
+  unlessFailed(() => rmdirSync(mount), BEING_TAKEN);
 }
 
 /** EBUSY: another process (a claimer of the volume, or a sweep) is detaching the mount, and removes the folder. */
@@ -116,7 +116,7 @@ export async function freeLoopDevice(device: string, name: string, fd: Fd): Prom
 
 function fileOf(device: string): string | undefined {
   // These errors mean that the device has no file, or is gone.
-  const text = unlessMissing(
+  const text = unlessFailed(
     () => readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd(),
     ['ENOENT', 'ENODEV', 'ENXIO'],
   );

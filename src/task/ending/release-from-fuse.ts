@@ -1,7 +1,7 @@
 /** Aborts a task's FUSE filesystems that its killed processes wait for: such a process cannot end, and may itself keep the filesystem alive. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { tolerate, unlessMissing } from '../../core/errors.ts';
+import { tolerate, unlessFailed, unlessMissing } from '../../core/errors.ts';
 import { slotOfUser } from '../../sys/handled-process.ts';
 import { parseMountinfo } from '../../sys/mountinfo.ts';
 import { fdPath, withSystemFd } from '../../sys/paths.ts';
@@ -57,7 +57,7 @@ async function lookAt(
   let bytesLeft = MOST_TABLE_BYTES;
   for (const pid of stuck.slice(0, MOST_PROCESSES)) {
     // EINVAL: the pid belongs to a thread by now.
-    const pidfd = unlessMissing(() => system.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
+    const pidfd = unlessFailed(() => system.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
     if (pidfd === undefined) continue;
     try {
       if (!cgroups.listProcesses(cgroupsPath).includes(pid)) continue;
@@ -85,7 +85,7 @@ const GONE = ['ENOENT', 'ESRCH', 'EINVAL'];
 
 /** The slot of a process's user namespace; undefined in the host's user namespace, where a process can take any user's id. */
 function slotOf(pid: number): number | undefined {
-  const map = unlessMissing(() => readFileSync(`/proc/${pid}/uid_map`, 'latin1'), GONE);
+  const map = unlessFailed(() => readFileSync(`/proc/${pid}/uid_map`, 'latin1'), GONE);
   const [, base] = map?.trim().split(/\s+/) ?? [];
   return base === undefined ? undefined : slotOfUser(Number(base));
 }
@@ -126,4 +126,4 @@ function fuseDevicesIn(tables: readonly string[]): ReadonlySet<number> {
 }
 
 const openControl = (system: System): Fd | undefined =>
-  unlessMissing(() => makeMount(system, 'fusectl', { settings: [], attributes: 0 }), ['ENODEV']);
+  unlessFailed(() => makeMount(system, 'fusectl', { settings: [], attributes: 0 }), ['ENODEV']);

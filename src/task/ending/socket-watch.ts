@@ -4,7 +4,7 @@
  */
 import { closeSync, readFileSync, readSync } from 'node:fs';
 import type { CgroupUsage } from '../../cgroup/cgroup-driver.ts';
-import { unlessMissing } from '../../core/errors.ts';
+import { unlessFailed, unlessMissing } from '../../core/errors.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import { canRefuseStamps, type HostFacts } from '../../sys/host-facts.ts';
 import { openNetNamespace } from '../../sys/linux-processes.ts';
@@ -135,7 +135,7 @@ export class SocketWatch {
 
   #openDiagnosis(): Fd | undefined {
     const open = () => this.#installation.system.openSocketDiagnosis(this.#namespace);
-    this.#diagnosis ??= unlessMissing(open, ['EPROTONOSUPPORT']);
+    this.#diagnosis ??= unlessFailed(open, ['EPROTONOSUPPORT']);
     return this.#diagnosis;
   }
 

@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, unlessFailed, unlessMissing } from '../../core/errors.ts';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { rootfsTarget } from '../../rootfs/plan-rootfs.ts';
@@ -99,7 +99,7 @@ export class ExecFolder {
     closeSync(this.#folder);
     // A refused command has no `exec.json`. If the runtime is still writing here, the folder goes with the task.
     if (this.#told === undefined)
-      unlessMissing(() => rmdirSync(this.#path), ['ENOENT', 'ENOTEMPTY']);
+      unlessFailed(() => rmdirSync(this.#path), ['ENOENT', 'ENOTEMPTY']);
   }
 }
 
@@ -109,7 +109,7 @@ function makeFolder({ id, taskDir, execsDir }: TaskPlaces): string {
   try {
     // A runtime may start in the mount point of the root filesystem, which is gone while the task runs.
     for (const folder of [execsDir, rootfsTarget({ taskDir })]) {
-      unlessMissing(() => mkdirSync(folder, { mode: 0o700 }), ['EEXIST']);
+      unlessFailed(() => mkdirSync(folder, { mode: 0o700 }), ['EEXIST']);
     }
     if (namesIn(execsDir).length >= MAX_EXECS) {
       const why = `${MAX_EXECS} commands were executed in it, which is the maximum`;

@@ -1,6 +1,6 @@
 /** The destination of an output on the host, which is resolved once, before the task starts, and held open. */
 import { closeSync, fstatSync, lstatSync, readlinkSync } from 'node:fs';
-import { reasonOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import { reasonOf, StackshimError, unlessFailed } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
 import type { UserIds } from '../../core/mount.ts';
 import { openFolderAt, openFolderOf, PathRefusal } from '../../sys/output/open-folder.ts';
@@ -24,7 +24,7 @@ export interface Destination {
 /** Opens a destination. Throws ERR_STACKSHIM_INPUT_NOT_FOUND for a path that cannot be written to, or that another user may have redirected. */
 export function openDestination(path: string): Destination {
   try {
-    const existing = unlessMissing(() => openFolderAt(path), ['ENOENT', 'ENOTDIR']);
+    const existing = unlessFailed(() => openFolderAt(path), ['ENOENT', 'ENOTDIR']);
     if (existing === undefined) return openNew(path);
     const place = { folder: existing.fd, name: undefined, isFolder: true };
     return toDestination(place, existing.passed);

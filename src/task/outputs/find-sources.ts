@@ -2,7 +2,7 @@
 import { lstatSync } from 'node:fs';
 import { posix } from 'node:path';
 import { type ByteString, toByteString } from '../../archive/tar-entry.ts';
-import { unlessMissing } from '../../core/errors.ts';
+import { unlessFailed } from '../../core/errors.ts';
 import type { Fd } from '../../sys/system.ts';
 import {
   closeFd,
@@ -67,7 +67,7 @@ export async function* findSources(
   const options = { ...given, isPattern };
   const first = isPattern ? names.findIndex(isPatternName) : -1;
   const fixed = names.slice(0, first === -1 ? -1 : first);
-  const parent = unlessMissing(() => openFolderInRoot(root, fixed.join('/') || '.'), ABSENT);
+  const parent = unlessFailed(() => openFolderInRoot(root, fixed.join('/') || '.'), ABSENT);
   if (parent === undefined) return;
   try {
     const path = fixed.map((name) => `/${name}`).join('');
@@ -93,7 +93,7 @@ async function* findIn(
       continue;
     }
     if (match.kind !== 'folder' && match.kind !== 'unknown') continue;
-    const inside = unlessMissing(() => openBeneath(folder, match.name, READ_FOLDER), ABSENT);
+    const inside = unlessFailed(() => openBeneath(folder, match.name, READ_FOLDER), ABSENT);
     if (inside === undefined) continue;
     try {
       yield* findIn({ folder: inside, path: found.path }, rest, options);
@@ -106,7 +106,7 @@ async function* findIn(
 type Match = Pick<FoundSource, 'name' | 'kind'>;
 
 function lookUp(folder: Fd, name: ByteString): readonly Match[] {
-  const stats = unlessMissing(() => lstatSync(entryBytes(folder, name)), ABSENT);
+  const stats = unlessFailed(() => lstatSync(entryBytes(folder, name)), ABSENT);
   return stats === undefined ? [] : [{ name, kind: toKind(stats) }];
 }
 
@@ -115,7 +115,7 @@ async function listMatches(
   matcher: (name: ByteString) => boolean,
   { pace, most }: FindOptions,
 ): Promise<readonly Match[]> {
-  const listed = unlessMissing(() => openBeneath(folder, '.', READ_FOLDER), ABSENT);
+  const listed = unlessFailed(() => openBeneath(folder, '.', READ_FOLDER), ABSENT);
   if (listed === undefined) return [];
   const matches: Match[] = [];
   try {

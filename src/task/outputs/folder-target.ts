@@ -17,7 +17,7 @@ import {
   write,
 } from 'node:fs';
 import type { ByteString } from '../../archive/tar-entry.ts';
-import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, unlessFailed, unlessMissing } from '../../core/errors.ts';
 import type { UserIds } from '../../core/mount.ts';
 import { randomName, writeNow } from '../../sys/files.ts';
 import type { Fd } from '../../sys/system.ts';
@@ -87,7 +87,7 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
         mkdirSync(entryBytes(parent, name), { mode: 0o700 });
         return true;
       };
-      const isMade = unlessMissing(make, ['EEXIST']) ?? false;
+      const isMade = unlessFailed(make, ['EEXIST']) ?? false;
       const fd = openBeneath(parent, name, READ_FOLDER);
       return { fd, isNew: isMade && isEmpty(fd) };
     });

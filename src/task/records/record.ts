@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessFailed, unlessMissing } from '../../core/errors.ts';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import type { BuildKey, ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { type Layout, tasksDir } from '../../core/layout.ts';
@@ -234,7 +234,7 @@ export function toStoredTimeLimit({ endsAtMs, begunAtMs, deadlineMs, ...rest }: 
 
 /** Returns true to the first caller, which then sends the stop signal; false to later callers, or if the task is gone. */
 export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean {
-  const fd = unlessMissing(() => openSync(overdueFile, 'wx', 0o600), ['EEXIST', 'ENOENT']);
+  const fd = unlessFailed(() => openSync(overdueFile, 'wx', 0o600), ['EEXIST', 'ENOENT']);
   if (fd !== undefined) closeSync(fd);
   return fd !== undefined;
 }

@@ -1,6 +1,6 @@
 /** Reads the report of a task with `log`: what the task was, and how it ended. */
 import { existsSync, readdirSync } from 'node:fs';
-import { unlessMissing } from '../../core/errors.ts';
+import { unlessFailed, unlessMissing } from '../../core/errors.ts';
 import {
   type ImageDigest,
   isTaskId,
@@ -152,7 +152,7 @@ const UNREADABLE = ['ERR_STACKSHIM_RECORD_CORRUPT', 'ERR_STACKSHIM_FORMAT_NEWER'
 
 /** Whether the owner has yet to store the task's end. False for a report that cannot be read. */
 export const isReportOpen = (layout: Layout, id: TaskId): boolean =>
-  unlessMissing(() => readReport(layout, id), UNREADABLE)?.state === 'open';
+  unlessFailed(() => readReport(layout, id), UNREADABLE)?.state === 'open';
 
 /** Like {@link readReport}, for a report of any root folder. */
 export function readReportAt(dir: string): TaskReport | undefined {

@@ -27,7 +27,7 @@ import { toEndedEvent } from './ended-event.ts';
 import { failedBefore, type Outcome, toJobResult, toReason, withoutTask } from './job-outcome.ts';
 import type { Lock } from './lock-keeper.ts';
 import { type JobTaskEnd, runJobTask } from './run-job-task.ts';
-import { openRunStop } from './run-stop.ts';
+import { RunStop } from './run-stop.ts';
 import type { RunnerContext } from './runner-context.ts';
 import {
   completeJob,
@@ -63,7 +63,7 @@ export class JobRun {
   readonly taken: TakenJob;
   /** The number of this attempt. */
   readonly attempt: number;
-  readonly stop = openRunStop();
+  readonly stop = new RunStop();
   /** Resolves when nothing of the job's task runs on this machine any more, neither of this take nor of an earlier one. */
   readonly gone: Promise<unknown>;
   readonly #context: RunnerContext;
