@@ -1,4 +1,4 @@
-/** Waits for a time, for a turn of the event loop, or for a free place. */
+/** Waits: for a time, for a promise within a time, for a turn of the event loop, for a free place. Timers of any length. */
 
 /** Resolves after `ms` milliseconds. Loading `node:timers/promises` would cost the executable 0.4 ms in every task. */
 export const pause = (ms: number): Promise<void> =>

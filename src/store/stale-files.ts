@@ -1,4 +1,4 @@
-/** Finds files that dead processes left unfinished: below `tmp/`, and temporary names beside stored files. */
+/** Names temporary files after their process; finds and removes those of dead processes: below `tmp/`, and beside stored files. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { errnoCodeOf, unlessFailed } from '../core/errors.ts';

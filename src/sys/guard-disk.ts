@@ -1,4 +1,4 @@
-/** Maps write failures to error codes. */
+/** What failed writes mean: the error codes of a full and of a failing disk, and what a program said of its failure. */
 import type { ErrorCode } from '../core/error-codes.ts';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 

@@ -1,3 +1,4 @@
+/** Measures the disk space of a folder with everything below it, entry by entry. */
 import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';

@@ -1,3 +1,4 @@
+/** Opens regular files where other users may have changed the path. */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 

@@ -1,4 +1,7 @@
-/** Finds the code package that a task names, and joins the task with the package's settings. Loaded only for tasks of code packages. */
+/**
+ * Finds the code package that a task names, joins the task with the package's settings, and mounts the package's layers. Loaded only for tasks of
+ * code packages.
+ */
 
 import { parseTenantName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';

@@ -1,4 +1,4 @@
-/** Finds an image's content digest: the digest of the manifest that `stack export` writes, the same on every machine whatever the image's origin. */
+/** Finds and stores the content digest of an image: the digest of the manifest that `stack export` writes, the same on every machine. */
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';

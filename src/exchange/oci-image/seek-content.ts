@@ -1,4 +1,4 @@
-/** Finds content digests, unknown after an import, of stored images: when a caller asks for a digest, or in `migrate`. */
+/** Finds the content digests that stored images still lack after their import: when a caller names one, or in `migrate`. */
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';

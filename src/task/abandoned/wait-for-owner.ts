@@ -1,3 +1,4 @@
+/** Waits until a task's owner has ended. */
 import { StackshimError, unlessFailed } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';

@@ -1,3 +1,4 @@
+/** Opens a task's disk space by the mechanism that enforces its limit, and derives the limit on inodes. */
 import { openSync } from 'node:fs';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { withFd } from '../../sys/paths.ts';

@@ -1,4 +1,4 @@
-/** Pulls the stacks of an announced release before the release becomes current. */
+/** Announces stacks that will become current, and pulls announced stacks before they do. */
 import type { Stackshim } from '../../door/stackshim.ts';
 import { NEXT_PREFIX, nextKey } from '../queue-store/catalogue-keys.ts';
 import type { Catalogue } from '../queue-store/queue-store.ts';
