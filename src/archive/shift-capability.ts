@@ -19,7 +19,7 @@ export function shiftCapability(value: Buffer, idBase: number): Buffer {
   return shifted;
 }
 
-/** Like {@link shiftCapability}, for one set by a build step in any range of ids: an image must not reveal the range. */
+/** Like {@link shiftCapability}, for one set by a step of a build, in any build range: an image must not reveal the range. */
 export function shiftBuildCapability(value: Buffer): Buffer {
   if (value.length !== REVISION_3_BYTES) return value;
   const root = value.readUInt32LE(20);

@@ -18,7 +18,7 @@ import { BUILT_TAG, type ExportOptions, exportBuiltImage } from './export-built-
 import type { StackSource } from './stack-source.ts';
 import { type StepPlace, toStepOptions } from './step-options.ts';
 
-/** The limits on open files and on processes of a build step, lowered to this process's own limits. */
+/** The limits on open files and on processes of a build's step, lowered to this process's own limits. */
 const MAX_OPEN_FILES = 65_536;
 const MAX_PROCESSES = 65_536;
 const MAX_ID_BYTES = 1024;

@@ -1,4 +1,4 @@
-/** Gives a builder a few harmless devices in its own mount namespace, so that no build step can get a device of the host. */
+/** Gives a builder a few harmless devices in its own mount namespace, so that no step of a build can get a device of the host. */
 
 /** Where the builder keeps files that a step's root must reach: their folder on the host is closed to all but root. */
 export const BUILDER_TMP = '/dev/stackshim';

@@ -14,7 +14,7 @@ export interface BuilderHome {
   /** The first options of every buildah command on the build's own storage. */
   readonly globalOptions: readonly string[];
   readonly signaturePolicy: string;
-  /** The profile of tasks: a build step may do what a task may do. */
+  /** The profile of tasks: a step of a build may do what a task may do. */
   readonly seccompProfile: string;
   readonly env: Readonly<Record<string, string>>;
   /** The folder for this build's files. Garbage as soon as no build holds the home's lock. */

@@ -8,7 +8,7 @@ import type { IdRange, UserIds } from './mount.ts';
 export const IDS_PER_SLOT = 65_536;
 export const FIRST_SLOT_ID = 1_879_048_192;
 export const SLOT_COUNT = 4_078;
-/** For build steps: ranges of a slot's size, the last ones below systemd's foreign range. */
+/** For the steps of builds: ranges of a slot's size, the last ones below systemd's foreign range. */
 export const FIRST_BUILD_ID = FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT;
 export const BUILD_RANGE_COUNT = 16;
 /** For workers, programs that read hostile input outside of a task; each has its own id. */

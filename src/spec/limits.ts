@@ -43,7 +43,7 @@ export function parseLimits(
   });
 }
 
-/** Each kind, with the field name that users know. */
+/** Each kind of throttle, with the field in which users give it. */
 export const THROTTLE_FIELDS = [
   ['readBps', 'deviceReadBps'],
   ['writeBps', 'deviceWriteBps'],

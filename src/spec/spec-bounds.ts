@@ -43,7 +43,7 @@ export const SPEC_BOUNDS = {
   takenEntriesMax: 10_000_000,
   /** Weights of tenants: cgroup-v2.rst, cpu.weight. */
   weightMax: 10_000,
-  /** The number of slots of a machine. */
+  /** No machine has as many slots. */
   liveTasksMax: 4096,
   optionChars: 8192,
   /** Payload and config of a queue's job, each. */

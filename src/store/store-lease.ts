@@ -2,9 +2,9 @@
  * Leases on the store: collection keeps the layers and images that an import or a build is about to use, although nothing refers to them yet.
  *
  * Code that stores layers or images, or that uses stored ones that may have lost their last reference, holds a lease from before its first look
- * until its revision is written:
+ * until its revision is written. Imports and builds use `holdStoreFor` of the exchange, which also removes what failed work has stored:
  *
- *     await withHeldStore(layout, system, async () => {
+ *     await holdStoreFor(layout, system, async () => {
  *       const image = await importOciLayout(layout, …);   // pins what it finds and what it stores
  *       const revision = await addRevision(layout, system, …);
  *       … smoke, flip …

@@ -36,7 +36,7 @@ import {
   toCorrupt,
 } from '../stored-json.ts';
 
-/** The owner of a package; `tenant` is null for tasks without a tenant. Two tenants may have packages with the same name. */
+/** Identifies a package. `tenant` is null for packages of tasks without a tenant. Two tenants may have packages with the same name. */
 export interface PackageOwner {
   readonly name: PackageName;
   readonly tenant: TenantName | null;

@@ -241,6 +241,7 @@ export class JobRun {
   async #settle(attempted: Attempted): Promise<void> {
     if (this.lock.isLostAt(bootMs())) {
       this.#emitLost();
+      // The store may still hold this worker's lock: then another worker need not wait for it to expire. Otherwise this changes nothing.
       await handBack(this.taken, this.#context);
     } else if (attempted.kind === 'ended') {
       await this.#end(attempted);
@@ -334,7 +335,7 @@ export class JobRun {
     }
   }
 
-  /** Reports the lost lock. Another worker has the job or will have it, so this worker must not change it. */
+  /** Reports the lost lock. Another worker has the job or will have it, so this worker must not end it. */
   #emitLost(): void {
     const { attempt, name: job } = this;
     this.#context.emit({ type: 'lock_lost', job, attempt, task: this.#task });
