@@ -13,7 +13,7 @@ import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import { DEFAULT_RUNTIME } from '../spec/policy.ts';
 import type { Image } from '../store/images/image.ts';
 import { readVerifiedRecord } from '../store/layers/verify-layer.ts';
-import { addRevision, removeRevision } from '../store/stacks/add-revision.ts';
+import { addRevision, removeRevision } from '../store/stacks/change-revisions.ts';
 import { flipStacks } from '../store/stacks/flip-stacks.ts';
 import { resolveStack } from '../store/stacks/resolve-stack.ts';
 import { type Revision, requireRevision } from '../store/stacks/revisions.ts';

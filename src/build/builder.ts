@@ -1,6 +1,6 @@
 /** What a build runs with: its locks, its home, and the receiver of its output. */
 
-import type { BuildStep, ProgressListener } from '../exchange/progress.ts';
+import type { BuildPhase, ProgressListener } from '../exchange/progress.ts';
 import { runContained } from '../exchange/run-contained.ts';
 import type { FileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
@@ -19,7 +19,7 @@ export interface Builder {
 /** Runs a program of the build; each line that it prints is progress of `step`. Throws like {@link runContained}. */
 export async function runInBuilder(
   builder: Builder,
-  step: BuildStep,
+  step: BuildPhase,
   command: readonly [string, ...string[]],
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
@@ -37,7 +37,7 @@ export async function runInBuilder(
 /** Runs a buildah command on the build's own storage. */
 export async function runBuildah(
   builder: Builder,
-  step: BuildStep,
+  step: BuildPhase,
   command: readonly string[],
 ): Promise<void> {
   await runInBuilder(builder, step, ['buildah', ...builder.home.globalOptions, ...command]);

@@ -3,7 +3,7 @@ import { type ErrorJson, StackshimError, toStackshimError } from '../core/errors
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { toAborted } from '../exchange/abortable.ts';
-import { removeOldRevisions } from '../store/stacks/add-revision.ts';
+import { removeOldRevisions } from '../store/stacks/change-revisions.ts';
 import { findBehind, readSoundStacks } from '../store/stacks/current-stacks.ts';
 import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';
 import { buildStack } from './build-stack.ts';

@@ -1,6 +1,6 @@
 /** The progress of builds and imports, and how it is reported. */
 
-export type BuildStep =
+export type BuildPhase =
   | 'rootfs'
   | 'base'
   | 'build'
@@ -13,11 +13,11 @@ export type BuildStep =
 
 export type BuildProgress =
   /** A part of the work began. */
-  | { readonly kind: 'step'; readonly step: BuildStep; readonly text: string }
+  | { readonly kind: 'step'; readonly step: BuildPhase; readonly text: string }
   /** A line that a program printed. */
-  | { readonly kind: 'line'; readonly step: BuildStep; readonly text: string }
+  | { readonly kind: 'line'; readonly step: BuildPhase; readonly text: string }
   /** A message for the user; the work continues. */
-  | { readonly kind: 'warning'; readonly step: BuildStep; readonly text: string }
+  | { readonly kind: 'warning'; readonly step: BuildPhase; readonly text: string }
   /** Number of bytes of a layer's blob read so far. */
   | {
       readonly kind: 'layer';

@@ -2,7 +2,7 @@
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { type Image, STACK_LABELS } from '../store/images/image.ts';
-import { addRevision, removeRevision } from '../store/stacks/add-revision.ts';
+import { addRevision, removeRevision } from '../store/stacks/change-revisions.ts';
 import { flipStacks } from '../store/stacks/flip-stacks.ts';
 import type { Revision, RevisionSource } from '../store/stacks/revisions.ts';
 import type { System } from '../sys/system.ts';

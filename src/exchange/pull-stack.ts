@@ -2,7 +2,7 @@
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import type { Image } from '../store/images/image.ts';
-import { addRevision } from '../store/stacks/add-revision.ts';
+import { addRevision } from '../store/stacks/change-revisions.ts';
 import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';
 import { readRevision, readRevisionNumbers } from '../store/stacks/revisions.ts';
 import { abortable } from './abortable.ts';

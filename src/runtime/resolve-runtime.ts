@@ -46,7 +46,7 @@ export async function resolveRuntime(
  * Like {@link resolveRuntime}, for a task: starts the runtime from a copy in huge pages, which saves a twentieth of a start. A boot's first task
  * makes the copy; where that is impossible, the runtime itself is started.
  */
-export async function resolveTaskRuntime(
+export async function prepareTaskRuntime(
   requested: string,
   options: ResolveRuntimeOptions,
 ): Promise<Runtime> {

@@ -9,7 +9,7 @@ import { resolveCapabilities } from '../oci/build-process.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
 import { loadTemplate } from '../oci/load-template.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
-import { resolveTaskRuntime } from '../runtime/resolve-runtime.ts';
+import { prepareTaskRuntime } from '../runtime/resolve-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type Policy, requireAllowed } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
@@ -66,7 +66,7 @@ export async function planContainer(
   }
   const hostname = spec.hostname ?? places.id;
   const template = loadTemplate(bundle);
-  const runtime = await resolveTaskRuntime(spec.runtime, { layout: installation.layout });
+  const runtime = await prepareTaskRuntime(spec.runtime, { layout: installation.layout });
   requireHeldBinds(spec, template, runtime);
   return {
     spec,

@@ -9,7 +9,7 @@ import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
 import { buildResult } from './build-result.ts';
 import type { BuildRunOptions, RunBuild } from './build-step/run-build-step.ts';
-import type { BuildStep, TakeBuiltContext } from './build-step/take-built-code.ts';
+import type { BuildStepOutcome, TakeBuiltContext } from './build-step/take-built-code.ts';
 import type { CallerOptions, EndedTask, OwnTaskOptions } from './caller-options.ts';
 import { armStops, isAborted, signalsOf, toDeadline } from './ending/caller-stops.ts';
 import { joinRemovals, notRemovedYet, type Removal, removeOwn } from './ending/remove-task.ts';
@@ -276,7 +276,7 @@ async function takeOutputs(
 async function takeBuild(
   context: RunContext,
   parts: Pick<TakeBuiltContext, 'stopper' | 'holdings' | 'emit'>,
-): Promise<BuildStep> {
+): Promise<BuildStepOutcome> {
   const { installation, plan, clock, setUp } = context;
   if (plan.command.spec.build === undefined) return {};
   clock.enter('build');

@@ -2,7 +2,7 @@
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import { removeAllRevisions } from '../store/stacks/add-revision.ts';
+import { removeAllRevisions } from '../store/stacks/change-revisions.ts';
 import { findBase, readSoundStacks } from '../store/stacks/current-stacks.ts';
 import { flipStacks } from '../store/stacks/flip-stacks.ts';
 import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';

@@ -3,7 +3,7 @@ import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { ImageConfig } from '../../src/store/images/image.ts';
 import { writeImage } from '../../src/store/images/store-image.ts';
-import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { addRevision } from '../../src/store/stacks/change-revisions.ts';
 import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
 import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { rollbackStack } from '../../src/store/stacks/rollback.ts';

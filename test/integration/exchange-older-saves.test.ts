@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { addRevision } from '../../src/store/stacks/change-revisions.ts';
 import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
 import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { readRevision } from '../../src/store/stacks/revisions.ts';

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
 import { importOciLayout } from '../../src/exchange/oci-image/import-oci-layout.ts';
 import { diffStack, type StackDiff } from '../../src/store/diff/diff-stack.ts';
-import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { addRevision } from '../../src/store/stacks/change-revisions.ts';
 import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import { writeImage } from '../../src/store/images/store-image.ts';
-import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { addRevision } from '../../src/store/stacks/change-revisions.ts';
 import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
 import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';

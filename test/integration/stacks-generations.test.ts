@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { locksDir } from '../../src/core/layout.ts';
-import { addRevision, removeRevision } from '../../src/store/stacks/add-revision.ts';
+import { addRevision, removeRevision } from '../../src/store/stacks/change-revisions.ts';
 import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
 import { readCurrentGeneration, readGeneration } from '../../src/store/stacks/generations.ts';
 import { listStacks, showStack } from '../../src/store/stacks/list-stacks.ts';

@@ -6,7 +6,7 @@ import {
   addRevision,
   removeAllRevisions,
   removeOldRevisions,
-} from '../../src/store/stacks/add-revision.ts';
+} from '../../src/store/stacks/change-revisions.ts';
 import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
 import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
 import { showStack } from '../../src/store/stacks/list-stacks.ts';

@@ -29,7 +29,7 @@ import {
 import { collectImages } from '../../src/store/images/collect-images.ts';
 import { imageFile, isImageStored, readImage } from '../../src/store/images/image.ts';
 import { mountLayer } from '../../src/store/layers/mount-layer.ts';
-import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { addRevision } from '../../src/store/stacks/change-revisions.ts';
 import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
 import {
   type Revision,

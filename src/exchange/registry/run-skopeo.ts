@@ -9,7 +9,7 @@ import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../../sys/start-pro
 import { askTool } from '../../sys/start-tool.ts';
 import { walkTrusted } from '../../sys/trusted-path.ts';
 import { toAborted } from '../abortable.ts';
-import type { BuildStep, ProgressListener } from '../progress.ts';
+import type { BuildPhase, ProgressListener } from '../progress.ts';
 import type { ExchangeOptions } from '../publish-image.ts';
 import { runContained } from '../run-contained.ts';
 
@@ -44,7 +44,7 @@ const PASSED_VARIABLES = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR
  * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED.
  */
 export async function runSkopeo(
-  step: BuildStep,
+  step: BuildPhase,
   args: readonly string[],
   { system, work, report, fileBytesLimit, signal }: SkopeoRun,
 ): Promise<void> {

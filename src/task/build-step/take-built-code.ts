@@ -30,7 +30,7 @@ export interface TakeBuiltContext extends FindBuiltContext {
 }
 
 /** The outcome of a task's build step. */
-export interface BuildStep {
+export interface BuildStepOutcome {
   /** The layers of `/task`, lowest first; undefined if the task's command cannot run. */
   readonly code?: readonly LayerSource[];
   /** The end of a task whose command did not run. */
@@ -46,7 +46,7 @@ const CANCEL_LOOK_MS = 100;
 const STORE_MS = 120_000;
 
 /** Gets the built code from the cache, or runs the build step. Never rejects. The task's holdings keep the cached build while the task uses it. */
-export async function takeBuiltCode(context: TakeBuiltContext): Promise<BuildStep> {
+export async function takeBuiltCode(context: TakeBuiltContext): Promise<BuildStepOutcome> {
   const { installation, plan, stopper, emit } = context;
   const { id, cancelFile } = plan.container.places;
   const lookForCancel = () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isStackName } from '../../../src/core/ids.ts';
 import { importOciLayout } from '../../../src/exchange/oci-image/import-oci-layout.ts';
-import { addRevision } from '../../../src/store/stacks/add-revision.ts';
+import { addRevision } from '../../../src/store/stacks/change-revisions.ts';
 import { flipStacks } from '../../../src/store/stacks/flip-stacks.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { runCli, STACKSHIM } from '../../support/cli/run-cli.ts';

@@ -6,7 +6,7 @@ import { isStackName } from '../../../src/core/ids.ts';
 import type { Layout } from '../../../src/core/layout.ts';
 import { importOciLayout } from '../../../src/exchange/oci-image/import-oci-layout.ts';
 import { STACK_LABELS } from '../../../src/store/images/image.ts';
-import { addRevision } from '../../../src/store/stacks/add-revision.ts';
+import { addRevision } from '../../../src/store/stacks/change-revisions.ts';
 import { flipStacks } from '../../../src/store/stacks/flip-stacks.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { writeSmallOciLayout } from '../images/small-oci-layout.ts';

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import type { Layout } from '../../../src/core/layout.ts';
 import { importOciLayout } from '../../../src/exchange/oci-image/import-oci-layout.ts';
 import { type Image, STACK_LABELS } from '../../../src/store/images/image.ts';
-import { addRevision } from '../../../src/store/stacks/add-revision.ts';
+import { addRevision } from '../../../src/store/stacks/change-revisions.ts';
 import { flipStacks } from '../../../src/store/stacks/flip-stacks.ts';
 import type { Revision } from '../../../src/store/stacks/revisions.ts';
 import { withHeldStore } from '../../../src/store/store-lease.ts';

@@ -11,7 +11,7 @@ import {
 import type { Layout } from '../../../src/core/layout.ts';
 import type { Image } from '../../../src/store/images/image.ts';
 import { writeImage } from '../../../src/store/images/store-image.ts';
-import { addRevision } from '../../../src/store/stacks/add-revision.ts';
+import { addRevision } from '../../../src/store/stacks/change-revisions.ts';
 import type { Revision } from '../../../src/store/stacks/revisions.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { MACHINE_SLOTS } from '../installation/machine-slots.ts';
