@@ -67,12 +67,17 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
 async function removeTasksOf(installation: Installation, owner: Owner): Promise<boolean> {
   const left = new Set<TaskId>();
   for (const pauseMs of [...TRY_AGAIN_MS, undefined]) {
-    const { reaped, corrupt } = await reapTasksOf(installation, owner);
-    for (const { id, removed } of reaped) {
-      if (removed) left.delete(id);
-      else left.add(id);
+    try {
+      const { reaped, corrupt } = await reapTasksOf(installation, owner);
+      for (const { id, removed } of reaped) {
+        if (removed) left.delete(id);
+        else left.add(id);
+      }
+      if (left.size === 0) return corrupt.length === 0;
+    } catch (error) {
+      // Tasks may be left: try again, as after a removal that failed.
+      warnOf('remove the tasks of a dead process', error);
     }
-    if (left.size === 0) return corrupt.length === 0;
     if (pauseMs !== undefined) await pause(pauseMs);
   }
   return false;
